@@ -1,0 +1,8 @@
+export { createNodeCrypto, toPublicKeyObject } from "./crypto.ts";
+export {
+  type CurveName,
+  generateEncryptionKey,
+  generateSigningKey,
+  pemToSigningKey,
+  type SigningKey,
+} from "./keys.ts";

@@ -1,0 +1,113 @@
+/**
+ * The contract of the transactional store. Keys and values are bytes. The store keeps them as
+ * one-byte strings (one character U+0000..U+00FF per byte); callers on the hot path may use that
+ * form directly through the `...Text` methods.
+ */
+
+/** Position in the ledger: 1 for the first transaction; 0 before it. */
+export type Seqno = number;
+
+/** Who a transaction acts for; decides which tables it may read and write. */
+export type Access =
+  /** The node itself: everything. */
+  | "node"
+  /** An application: its tables read-write, public governance and internal tables read-only. */
+  | "application"
+  /** As `application`, but nothing may be written. */
+  | "applicationReadOnly"
+  /** validate, resolve and ballots: public governance and internal tables read-only. */
+  | "governanceReadOnly"
+  /** apply: governance read-write, public internal read-only, public application write-only. */
+  | "governanceApply";
+
+export interface RangeOptions {
+  /** First key, inclusive. */
+  readonly from?: Uint8Array;
+  /** End, exclusive. */
+  readonly to?: Uint8Array;
+  /** Only keys that begin so. */
+  readonly prefix?: Uint8Array;
+  /** Descending order. */
+  readonly reverse?: boolean;
+  readonly countMax?: number;
+}
+
+/** One table inside one transaction: sees the transaction's own writes. */
+export interface Table {
+  readonly name: string;
+  /** Number of keys. */
+  readonly size: number;
+  get(key: Uint8Array): Uint8Array | undefined;
+  has(key: Uint8Array): boolean;
+  /** @throws {CocoError} TableAccessDenied */
+  set(key: Uint8Array, value: Uint8Array): void;
+  /** @returns whether the key was there. */
+  delete(key: Uint8Array): boolean;
+  clear(): void;
+  /** Seqno of the last committed write to `key`; undefined when absent. */
+  versionOf(key: Uint8Array): Seqno | undefined;
+  /** In no promised order, over a stable view; stops when `visit` returns false. */
+  forEach(visit: (value: Uint8Array, key: Uint8Array) => unknown): void;
+  /** In bytewise order of keys, over a stable view. */
+  range(options?: RangeOptions): Iterable<readonly [key: Uint8Array, value: Uint8Array]>;
+  getText(key: string): string | undefined;
+  hasText(key: string): boolean;
+  setText(key: string, value: string): void;
+  deleteText(key: string): boolean;
+}
+
+/** Changes of one table, in the store's one-byte-string form. */
+export interface TableChanges {
+  readonly name: string;
+  /** Seqno at which the transaction began to read. */
+  readonly readVersion: Seqno;
+  readonly writes: ReadonlyMap<string, string>;
+  readonly removes: ReadonlySet<string>;
+}
+
+/** What a committed transaction changed: tables in order of their names. */
+export type Changes = readonly TableChanges[];
+
+export interface Transaction {
+  readonly access: Access;
+  /** The state that this transaction reads: everything up to and including this seqno. */
+  readonly readVersion: Seqno;
+  /** View of `readVersion`. */
+  readonly hasWrites: boolean;
+  /** True after commit, discard or conflict; every use then throws TransactionEnded. */
+  readonly isEnded: boolean;
+  /** @throws {CocoError} TableAccessDenied, BadTableName, TransactionEnded */
+  table(name: string): Table;
+  /** Runs once, synchronously, right after a successful commit, with its seqno. */
+  afterCommit(action: (seqno: Seqno) => void): void;
+  /** Ends the transaction without effect. */
+  discard(): void;
+}
+
+export type CommitResult =
+  /** Nothing was written; the transaction read the state of `seqno`. */
+  | { readonly kind: "readOnly"; readonly seqno: Seqno }
+  | { readonly kind: "committed"; readonly seqno: Seqno; readonly changes: Changes }
+  /** Something that was read has changed since: run the transaction again. */
+  | { readonly kind: "conflict" };
+
+export interface Store {
+  /** Seqno of the last applied transaction. */
+  readonly seqno: Seqno;
+  begin(access: Access): Transaction;
+  /**
+   * Validates the reads, installs the writes at seqno + 1. Safe against interruption: `repair`
+   * finishes or undoes whatever a terminated call left behind.
+   */
+  commit(transaction: Transaction): CommitResult;
+  /** Installs changes decided elsewhere (replay, replication) as seqno + 1. */
+  apply(changes: Changes): Seqno;
+  /** Goes back to the state of `seqno`. @throws {CocoError} RollbackTooFar */
+  rollback(seqno: Seqno): void;
+  /** Forgets how to undo transactions up to `seqno`, which are committed for good. */
+  compact(seqno: Seqno): void;
+  /** Called after a guarded run was terminated at an arbitrary instruction. */
+  repair(): void;
+  /** Names of the tables that hold or held anything. */
+  tableNames(): readonly string[];
+}
