@@ -9,7 +9,11 @@ interface Platform {
     options: { fatal: boolean; ignoreBOM: boolean },
   ) => { decode(bytes: Uint8Array): string };
   readonly Buffer?: {
-    from(buffer: ArrayBufferLike, offset: number, length: number): {
+    from(
+      buffer: ArrayBufferLike,
+      offset: number,
+      length: number,
+    ): {
       toString(encoding: "latin1" | "hex" | "base64"): string;
     };
     from(text: string, encoding: "latin1" | "base64"): Uint8Array;
@@ -118,7 +122,11 @@ export function bytesToBase64Url(bytes: Uint8Array): string {
  * @throws {CocoError} NotBase64
  */
 export function base64ToBytes(text: string): Uint8Array {
-  const body = text.endsWith("==") ? text.slice(0, -2) : text.endsWith("=") ? text.slice(0, -1) : text;
+  const body = text.endsWith("==")
+    ? text.slice(0, -2)
+    : text.endsWith("=")
+      ? text.slice(0, -1)
+      : text;
   const rest = body.length % 4;
   const padded = text.length !== body.length;
   if (rest === 1 || (padded && text.length % 4 !== 0)) {

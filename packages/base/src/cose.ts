@@ -41,7 +41,8 @@ export function coseAlgorithmNumber(algorithm: SignatureAlgorithm): number {
 /** The algorithm that the protected header names. @throws {CocoError} BadCose */
 export function coseAlgorithm(message: CoseSign1): SignatureAlgorithm {
   const name = coseAlgorithms.get(message.protectedHeaders.get(coseHeader.algorithm));
-  if (name === undefined) throw baseErrors.create("BadCose", "no known alg in the protected header");
+  if (name === undefined)
+    throw baseErrors.create("BadCose", "no known alg in the protected header");
   return name;
 }
 
@@ -57,7 +58,8 @@ export function decodeCoseSign1(bytes: Uint8Array): CoseSign1 {
     throw baseErrors.create("BadCose", "tag 18 is missing");
   }
   const parts = decoded.value as CborValue;
-  if (!Array.isArray(parts) || parts.length !== 4) throw baseErrors.create("BadCose", "not 4 parts");
+  if (!Array.isArray(parts) || parts.length !== 4)
+    throw baseErrors.create("BadCose", "not 4 parts");
   const [protectedBytes, unprotectedHeaders, payload, signature] = parts;
   if (
     !(protectedBytes instanceof Uint8Array) ||

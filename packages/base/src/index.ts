@@ -31,6 +31,24 @@ export {
   verifyCoseSign1,
 } from "./cose.ts";
 export {
+  type DerElement,
+  DerReader,
+  derBitString,
+  derBoolean,
+  derContextTag,
+  derElement,
+  derElementToText,
+  derInteger,
+  derObjectIdentifier,
+  derOctetString,
+  derSequence,
+  derTag,
+  derTime,
+  derUtf8String,
+  ecdsaDerToRaw,
+  ecdsaRawToDer,
+} from "./der.ts";
+export {
   CocoError,
   defineErrors,
   type ErrorCatalogue,
@@ -57,3 +75,26 @@ export type {
   Verifier,
 } from "./ports.ts";
 export { BoundedQueue } from "./queue.ts";
+export {
+  type CertificateOptions,
+  type CertificateRequestOptions,
+  createCertificate,
+  createCertificateRequest,
+} from "./x509.ts";
+export {
+  derToName,
+  ipToBytes,
+  nameToDer,
+  type SubjectAltName,
+  textToAltName,
+} from "./x509-name.ts";
+export {
+  type CertificateExtension,
+  type CertificateRequest,
+  certificateToPublicKey,
+  ecdsaCoordinateSize,
+  type ParsedCertificate,
+  parseCertificate,
+  parseCertificateRequest,
+  verifyX509Signature,
+} from "./x509-parse.ts";

@@ -127,6 +127,8 @@ export interface Crypto extends Hash, Aead, Verifier, Certificates, KeyWrap, Rng
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** Structured log: a sentence and flat facts, never payloads or secrets. */
-export interface Log {
-  (level: LogLevel, message: string, facts?: Readonly<Record<string, string | number | boolean>>): void;
-}
+export type Log = (
+  level: LogLevel,
+  message: string,
+  facts?: Readonly<Record<string, string | number | boolean>>,
+) => void;

@@ -84,8 +84,12 @@ function verify(
   const facts = algorithmFacts[algorithm];
   const key = toPublicKeyObject(publicKey);
   if (!fits(key, facts)) return false;
-  const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
-  const options = facts.keyType === "ec" ? { dsaEncoding: "ieee-p1363" as const } : facts.isPss ? pss : {};
+  const pss = {
+    padding: constants.RSA_PKCS1_PSS_PADDING,
+    saltLength: constants.RSA_PSS_SALTLEN_DIGEST,
+  };
+  const options =
+    facts.keyType === "ec" ? { dsaEncoding: "ieee-p1363" as const } : facts.isPss ? pss : {};
   return verifySignature(facts.hash, data, { key, ...options }, signature);
 }
 

@@ -66,7 +66,9 @@ function createSigningKey(privateKey: KeyObject): SigningKey {
 
 /** Makes a new EC key. */
 export function generateSigningKey(curve: CurveName = "secp384r1"): SigningKey {
-  return createSigningKey(generateKeyPairSync("ec", { namedCurve: curve }).privateKey);
+  // OpenSSL knows secp256r1 by its older name only.
+  const namedCurve = curve === "secp256r1" ? "prime256v1" : curve;
+  return createSigningKey(generateKeyPairSync("ec", { namedCurve }).privateKey);
 }
 
 /** @param pem PKCS#8, SEC1 or PKCS#1 PEM. @throws {CocoError} BadKey */
