@@ -1,0 +1,58 @@
+// Ledger formats.
+export { type ChunkName, type ChunkState, formatChunkName, parseChunkName } from "./chunk-name.ts";
+export {
+  type ChunkEntry,
+  ChunkReader,
+  type IncompleteTail,
+  type LedgerFile,
+} from "./chunk-reader.ts";
+export { ledgerErrors } from "./errors.ts";
+export {
+  type AuditedTransaction,
+  type AuditOptions,
+  type AuditReport,
+  auditLedger,
+} from "./ledger-audit.ts";
+export { type LedgerDirectory, type NamedChunk, orderLedgerFiles } from "./ledger-directory.ts";
+export { decodeLedgerEntry, entryFlag, entryType, type LedgerEntry } from "./ledger-entry.ts";
+export type { FileChange, LedgerBatch, LedgerWrite } from "./ledger-layout.ts";
+export { type LedgerSecret, type LedgerSecretInForce, LedgerSecrets } from "./ledger-secrets.ts";
+export { findMap, findSingleton, ledgerTable, singletonKey } from "./ledger-tables.ts";
+export {
+  AppendedTransaction,
+  defaultChunkSizeBytes,
+  type LedgerAppend,
+  LedgerWriter,
+  type LedgerWriterOptions,
+} from "./ledger-writer.ts";
+export { createMerkleTree, foldProof, MerkleTree, type ProofStep } from "./merkle-tree.ts";
+export { type ServiceIdentity, ServiceState } from "./service-state.ts";
+export {
+  type CoseIssuer,
+  checkCoseSignature,
+  checkNodeSignature,
+  coseTxId,
+  finishSignature,
+  isSignatureWriteSet,
+  type PreparedSignature,
+  prepareSignature,
+  type RecordedSignature,
+  readSignature,
+  type SignatureRequest,
+  serviceKeyId,
+} from "./signature-transaction.ts";
+export {
+  CommitEvidence,
+  entryToLeaf,
+  type LeafComponents,
+  leafComponentsToDigest,
+  noClaimsDigest,
+} from "./transaction-digest.ts";
+export { compareTxIds, type TxId, textToTxId, txIdToText } from "./tx-id.ts";
+export {
+  decodeWriteSet,
+  isPublicMap,
+  type MapChanges,
+  publicMapPrefix,
+  type WriteSet,
+} from "./write-set.ts";

@@ -1,0 +1,185 @@
+import {
+  bytesToLatin1,
+  bytesToUtf8,
+  type CertificateInfo,
+  type Certificates,
+  type CocoError,
+  equalBytes,
+  isCocoError,
+  pemToDer,
+} from "@coco/base";
+import { ledgerErrors } from "./errors.ts";
+import { parseJsonRecord, textField } from "./json-record.ts";
+import { findMap, findSingleton, ledgerTable } from "./ledger-tables.ts";
+import type { WriteSet } from "./write-set.ts";
+
+type NodeStatus = "Pending" | "Trusted" | "Retired";
+
+interface NodeState {
+  status: NodeStatus;
+  /** Recorded by the node itself; only ledgers of version 1 have it. */
+  selfSigned: string | undefined;
+  /** Issued by the service. */
+  endorsed: string | undefined;
+}
+
+/** The service identity in force at some point of the ledger. */
+export interface ServiceIdentity {
+  readonly certificate: CertificateInfo;
+  /** PEM as recorded. */
+  readonly pem: string;
+  /** Transaction that recorded this key first. */
+  readonly sinceSeqno: number;
+}
+
+const nodeStatuses = new Set<string>(["Pending", "Trusted", "Retired"]);
+
+/** Which status of the service may follow which; any may be followed by itself or Opening. */
+const serviceStatusAfter: Readonly<Record<string, readonly string[]>> = {
+  Opening: ["Open", "WaitingForRecoveryShares"],
+  Recovering: ["WaitingForRecoveryShares"],
+  WaitingForRecoveryShares: ["Open"],
+  Open: ["Recovering"],
+};
+
+function fail(detail: string): CocoError {
+  return ledgerErrors.create("BadLedger", detail);
+}
+
+/** What a ledger says about its service and its nodes, up to the transaction last applied. */
+export class ServiceState {
+  readonly #certificates: Certificates;
+  readonly #nodes = new Map<string, NodeState>();
+  #identity: ServiceIdentity | undefined;
+  #status: string | undefined;
+  /** From here on only nodes with an endorsed certificate may sign. */
+  #isEndorsementNeeded = false;
+
+  constructor(certificates: Certificates) {
+    this.#certificates = certificates;
+  }
+
+  get identity(): ServiceIdentity | undefined {
+    return this.#identity;
+  }
+
+  get status(): string | undefined {
+    return this.#status;
+  }
+
+  /** Applies the public part of a transaction. @throws {CocoError} BadLedger */
+  apply(writeSet: WriteSet, seqno: number): void {
+    this.#applyNodes(writeSet);
+    this.#applyEndorsed(writeSet);
+    const service = findSingleton(writeSet, ledgerTable.service);
+    if (service !== undefined) this.#applyService(service, seqno);
+  }
+
+  #node(key: Uint8Array): NodeState {
+    const id = bytesToLatin1(key);
+    let node = this.#nodes.get(id);
+    if (node === undefined) {
+      node = { status: "Pending", selfSigned: undefined, endorsed: undefined };
+      this.#nodes.set(id, node);
+    }
+    return node;
+  }
+
+  #applyNodes(writeSet: WriteSet): void {
+    const changes = findMap(writeSet, ledgerTable.nodes);
+    if (changes === undefined) return;
+    for (const [key, value] of changes.writes) {
+      const record = parseJsonRecord(value, fail);
+      const status = textField(record, "status", fail);
+      if (!nodeStatuses.has(status)) throw fail("a node has an unknown status");
+      const node = this.#node(key);
+      node.status = status as NodeStatus;
+      if (typeof record["cert"] === "string") node.selfSigned = record["cert"];
+    }
+    for (const key of changes.removes) this.#nodes.delete(bytesToLatin1(key));
+  }
+
+  #applyEndorsed(writeSet: WriteSet): void {
+    const changes = findMap(writeSet, ledgerTable.endorsedCertificates);
+    for (const [key, value] of changes?.writes ?? []) this.#node(key).endorsed = utf8(value);
+    for (const key of changes?.removes ?? []) {
+      const node = this.#nodes.get(bytesToLatin1(key));
+      if (node !== undefined) node.endorsed = undefined;
+    }
+  }
+
+  #applyService(value: Uint8Array, seqno: number): void {
+    const record = parseJsonRecord(value, fail);
+    const status = textField(record, "status", fail);
+    const pem = textField(record, "cert", fail);
+    const isAllowed =
+      this.#status === undefined ||
+      status === "Opening" ||
+      status === this.#status ||
+      (serviceStatusAfter[this.#status] ?? []).includes(status);
+    if (!isAllowed) throw fail(`the service went from ${this.#status} to ${status}`);
+    const certificate = this.#parse(pem);
+    const before = this.#identity;
+    const isSameKey =
+      before !== undefined && equalBytes(before.certificate.publicKey, certificate.publicKey);
+    this.#identity = { certificate, pem, sinceSeqno: isSameKey ? before.sinceSeqno : seqno };
+    this.#status = status;
+  }
+
+  #parse(pem: string): CertificateInfo {
+    try {
+      return this.#certificates.parse(pemToDer(pem));
+    } catch (cause) {
+      if (isCocoError(cause)) throw fail(cause.message);
+      throw cause;
+    }
+  }
+
+  /**
+   * The key with which a node may sign now.
+   * @param recorded the certificate in the signature transaction, which must have the same key
+   * @returns the key, and whether the service in force endorsed it
+   * @throws {CocoError} UntrustedNode
+   */
+  signingKey(
+    nodeId: string,
+    recorded: string | undefined,
+  ): { readonly publicKey: Uint8Array; readonly isEndorsed: boolean } {
+    const short = nodeId.slice(0, 64);
+    const refuse = (detail: string) =>
+      ledgerErrors.create("UntrustedNode", `node ${short}: ${detail}`, { nodeId: short });
+    const node = this.#nodes.get(nodeId);
+    if (node === undefined) throw refuse("it is not in the table of nodes");
+    if (node.status === "Pending") throw refuse("it was not trusted yet");
+    const pem = node.endorsed ?? node.selfSigned;
+    if (pem === undefined) throw refuse("it has no certificate");
+    const certificate = this.#parse(pem);
+    if (recorded !== undefined) {
+      const { publicKey } = this.#parse(recorded);
+      if (!equalBytes(publicKey, certificate.publicKey)) throw refuse("its key differs");
+    }
+    const isEndorsed = node.endorsed !== undefined;
+    if (!isEndorsed && this.#isEndorsementNeeded) throw refuse("the service did not endorse it");
+    if (isEndorsed) this.#assertEndorsed(certificate, refuse);
+    return { publicKey: certificate.publicKey, isEndorsed };
+  }
+
+  #assertEndorsed(certificate: CertificateInfo, refuse: (detail: string) => CocoError): void {
+    const identity = this.#identity;
+    if (identity === undefined) throw refuse("there is no service yet");
+    // Time is not checked: certificates of a past ledger have expired, its signatures have not.
+    if (!this.#certificates.isIssuedBy(certificate, identity.certificate)) {
+      throw refuse("its certificate was not issued by the service");
+    }
+    this.#isEndorsementNeeded = true;
+  }
+}
+
+function utf8(bytes: Uint8Array): string {
+  try {
+    return bytesToUtf8(bytes);
+  } catch (cause) {
+    if (isCocoError(cause)) throw fail("a certificate is not UTF-8");
+    throw cause;
+  }
+}
