@@ -56,3 +56,29 @@ export {
   publicMapPrefix,
   type WriteSet,
 } from "./write-set.ts";
+
+// Key-value store.
+export {
+  type AccessRights,
+  accessToRights,
+  explainRefusal,
+  type TableClass,
+  tableNameToClass,
+} from "./kv/access.ts";
+export { storeErrors } from "./kv/errors.ts";
+export { createStore } from "./kv/store.ts";
+export type {
+  Access,
+  Changes,
+  CommitResult,
+  RangeOptions,
+  Seqno,
+  Store,
+  StoreContents,
+  StoredEntry,
+  Table,
+  TableChanges,
+  TableContents,
+  TextRangeOptions,
+  Transaction,
+} from "./kv/types.ts";

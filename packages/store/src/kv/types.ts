@@ -32,19 +32,32 @@ export interface RangeOptions {
   readonly countMax?: number;
 }
 
-/** One table inside one transaction: sees the transaction's own writes. */
+/** `RangeOptions` with keys in the store's one-byte-string form. */
+export interface TextRangeOptions {
+  readonly from?: string;
+  readonly to?: string;
+  readonly prefix?: string;
+  readonly reverse?: boolean;
+  readonly countMax?: number;
+}
+
+/**
+ * One table inside one transaction: sees the transaction's own writes.
+ * Every method may throw TableAccessDenied, TransactionEnded, and (only when other transactions
+ * were committed or rolled back since the transaction began) TransactionConflict.
+ */
 export interface Table {
   readonly name: string;
   /** Number of keys. */
   readonly size: number;
   get(key: Uint8Array): Uint8Array | undefined;
   has(key: Uint8Array): boolean;
-  /** @throws {CocoError} TableAccessDenied */
   set(key: Uint8Array, value: Uint8Array): void;
   /** @returns whether the key was there. */
   delete(key: Uint8Array): boolean;
+  /** Removes every key. */
   clear(): void;
-  /** Seqno of the last committed write to `key`; undefined when absent. */
+  /** Seqno of the last committed write to `key`, whatever this transaction writes to it. */
   versionOf(key: Uint8Array): Seqno | undefined;
   /** In no promised order, over a stable view; stops when `visit` returns false. */
   forEach(visit: (value: Uint8Array, key: Uint8Array) => unknown): void;
@@ -54,9 +67,12 @@ export interface Table {
   hasText(key: string): boolean;
   setText(key: string, value: string): void;
   deleteText(key: string): boolean;
+  versionOfText(key: string): Seqno | undefined;
+  forEachText(visit: (value: string, key: string) => unknown): void;
+  rangeText(options?: TextRangeOptions): Iterable<readonly [key: string, value: string]>;
 }
 
-/** Changes of one table, in the store's one-byte-string form. */
+/** Changes of one table, in the store's one-byte-string form, each in bytewise order of keys. */
 export interface TableChanges {
   readonly name: string;
   /** Seqno at which the transaction began to read. */
@@ -75,9 +91,9 @@ export interface Transaction {
   readonly hasWrites: boolean;
   /** True after commit, discard or conflict; every use then throws TransactionEnded. */
   readonly isEnded: boolean;
-  /** @throws {CocoError} TableAccessDenied, BadTableName, TransactionEnded */
+  /** Access is checked at each use of the table. @throws {CocoError} BadTableName, TransactionEnded */
   table(name: string): Table;
-  /** Runs once, synchronously, right after a successful commit, with its seqno. */
+  /** Runs once, synchronously, right after a successful commit, with its seqno. Must not throw. */
   afterCommit(action: (seqno: Seqno) => void): void;
   /** Ends the transaction without effect. */
   discard(): void;
@@ -90,33 +106,54 @@ export type CommitResult =
   /** Something that was read has changed since: run the transaction again. */
   | { readonly kind: "conflict" };
 
+/** Everything that a store holds at one seqno, for a snapshot. */
+export interface StoreContents {
+  readonly seqno: Seqno;
+  /** In order of their names. */
+  readonly tables: readonly TableContents[];
+}
+
+export interface TableContents {
+  readonly name: string;
+  /** Seqno of the last transaction that changed the table. */
+  readonly version: Seqno;
+  readonly size: number;
+  /** In no promised order; valid until the store changes. */
+  readonly entries: Iterable<readonly [key: string, entry: StoredEntry]>;
+}
+
+export interface StoredEntry {
+  readonly value: string;
+  /** Seqno of the write. */
+  readonly version: Seqno;
+}
+
 export interface Store {
   /** Seqno of the last applied transaction. */
   readonly seqno: Seqno;
+  /** Lowest seqno that `rollback` can go back to. */
+  readonly compactedSeqno: Seqno;
   begin(access: Access): Transaction;
   /**
    * Validates the reads, installs the writes at seqno + 1. Safe against interruption: `repair`
-   * finishes or undoes whatever a terminated call left behind.
+   * undoes whatever a terminated call left behind.
    */
   commit(transaction: Transaction): CommitResult;
   /** Installs changes decided elsewhere (replay, replication) as seqno + 1. */
   apply(changes: Changes): Seqno;
-  /**
-   * Takes seqno + 1 for a transaction whose content comes later: a signature is computed on the
-   * thread pool while further transactions execute. The slot is empty until `fill`.
-   */
-  reserve(): Seqno;
-  /**
-   * Installs the content of a reserved slot. Later transactions must not have touched its keys
-   * (only signature transactions write the tables of signatures).
-   */
-  fill(seqno: Seqno, changes: Changes): void;
   /** Goes back to the state of `seqno`. @throws {CocoError} RollbackTooFar */
   rollback(seqno: Seqno): void;
   /** Forgets how to undo transactions up to `seqno`, which are committed for good. */
   compact(seqno: Seqno): void;
-  /** Called after a guarded run was terminated at an arbitrary instruction. */
+  /**
+   * Called after a guarded run was terminated at an arbitrary instruction: undoes a commit that
+   * was under way, finishes a rollback. A commit may still have succeeded without its caller
+   * having seen the result, so roll back to the last seqno that the caller has taken over.
+   */
   repair(): void;
+  /** What transaction `seqno` changed; undefined when compacted or not there. */
+  changesOf(seqno: Seqno): Changes | undefined;
   /** Names of the tables that hold or held anything. */
   tableNames(): readonly string[];
+  contents(): StoreContents;
 }

@@ -1,0 +1,180 @@
+/** Reads one table as it was when a transaction began, and remembers what was read. */
+import { storeErrors } from "./errors.ts";
+import { isInRange, type KeyRange, rangeAfter, rangeUpTo } from "./key-range.ts";
+import { entriesSince, type StoreState } from "./store-state.ts";
+import { type Entry, EntryScan, type TableState } from "./table-state.ts";
+import type { Seqno } from "./types.ts";
+
+/** The part of a range that was read so far. */
+export interface RangeRead extends KeyRange {
+  readonly isReverse: boolean;
+  /** The last key that was handed out; undefined before the first. */
+  last: string | undefined;
+  /** Whether the range was read to its end. */
+  isComplete: boolean;
+}
+
+/** Keys and their entries; undefined where there was none. */
+type Patch = ReadonlyMap<string, Entry | undefined>;
+
+const noPatch: Patch = new Map();
+
+export class SnapshotReader {
+  readonly table: TableState;
+  readonly #store: StoreState;
+  readonly #readVersion: Seqno;
+  readonly #rollbackCount: number;
+  /** Each key that was read, and what was found there. */
+  readonly #reads = new Map<string, Entry | null>();
+  #rangeReads: RangeRead[] | undefined;
+  #isReadWhole = false;
+  #patch: Patch = noPatch;
+  #patchVersion: Seqno = 0;
+
+  constructor(store: StoreState, table: TableState, readVersion: Seqno) {
+    this.#store = store;
+    this.table = table;
+    this.#readVersion = readVersion;
+    this.#rollbackCount = store.rollbackCount;
+  }
+
+  get(key: string): Entry | undefined {
+    const known = this.#reads.get(key);
+    if (known !== undefined) return known === null ? undefined : known;
+    const entry = this.#entryAtBegin(key);
+    this.#reads.set(key, entry === undefined ? null : entry);
+    return entry;
+  }
+
+  /** Number of keys. */
+  size(): number {
+    this.#isReadWhole = true;
+    let size = this.table.entries.size;
+    for (const [key, before] of this.#changedSince()) {
+      if (this.table.entries.has(key)) size--;
+      if (before !== undefined) size++;
+    }
+    return size;
+  }
+
+  /** Visits every entry, in no promised order, until `visit` returns false. */
+  visitAll(visit: (key: string, entry: Entry) => boolean): boolean {
+    this.#isReadWhole = true;
+    const patch = this.#changedSince();
+    const scan = new EntryScan(this.table);
+    try {
+      for (let item = scan.next(); item !== undefined; item = scan.next()) {
+        if (patch.has(item[0])) continue;
+        if (!visit(item[0], item[1])) return false;
+      }
+    } finally {
+      scan.close();
+    }
+    for (const [key, before] of patch) {
+      if (before !== undefined && !visit(key, before)) return false;
+    }
+    return true;
+  }
+
+  /** Remembers that (some of) a range is about to be read. */
+  beginRange(range: KeyRange, isReverse: boolean): RangeRead {
+    const read: RangeRead = { ...range, isReverse, last: undefined, isComplete: false };
+    this.#rangeReads ??= [];
+    this.#rangeReads.push(read);
+    return read;
+  }
+
+  /**
+   * The next entries of a range, in its order, at most about `countMax`; and what is then left
+   * of the range, undefined when nothing is.
+   */
+  slice(range: KeyRange, isReverse: boolean, countMax: number): Slice {
+    const patch = this.#changedSince();
+    const keys = this.table.orderedIndex().keys(range.from, range.to, isReverse, countMax);
+    const last = keys.length < countMax ? undefined : keys.at(-1);
+    const covered = last === undefined ? range : rangeUpTo(range, isReverse, last);
+    const rest = last === undefined ? undefined : rangeAfter(range, isReverse, last);
+    const found: [string, Entry][] = [];
+    for (const key of keys) if (!patch.has(key)) found.push([key, this.table.entries.get(key)!]);
+    if (patch.size > 0) mergePatch(found, patch, covered, isReverse);
+    return { entries: found, covered, rest };
+  }
+
+  /** Whether a commit at the present state would have read the same. */
+  isValid(): boolean {
+    const current = this.#store.tables.get(this.table.name) ?? this.table;
+    for (const [key, entry] of this.#reads) {
+      if (current.entries.get(key) !== (entry ?? undefined)) return false;
+    }
+    if (current.version <= this.#readVersion) return true;
+    if (this.#isReadWhole) return false;
+    if (this.#rangeReads === undefined) return true;
+    const changed = entriesSince(this.#store, current, this.#readVersion);
+    if (changed === undefined) return false;
+    for (const key of changed.keys()) {
+      if (this.#rangeReads.some((read) => isInRangeRead(read, key))) return false;
+    }
+    return true;
+  }
+
+  #entryAtBegin(key: string): Entry | undefined {
+    this.#checkNotRolledBack();
+    const entry = this.table.entries.get(key);
+    if (this.table.version <= this.#readVersion) return entry;
+    if (entry !== undefined && entry.version <= this.#readVersion) return entry;
+    return this.#changedSince().get(key);
+  }
+
+  /** What stood, when the transaction began, at the keys that were changed since. */
+  #changedSince(): Patch {
+    this.#checkNotRolledBack();
+    const { version } = this.table;
+    if (version <= this.#readVersion) return noPatch;
+    if (version !== this.#patchVersion) {
+      const patch = entriesSince(this.#store, this.table, this.#readVersion);
+      if (patch === undefined) throw this.#conflict();
+      this.#patch = patch;
+      this.#patchVersion = version;
+    }
+    return this.#patch;
+  }
+
+  #checkNotRolledBack(): void {
+    if (this.#rollbackCount !== this.#store.rollbackCount) throw this.#conflict();
+  }
+
+  #conflict(): Error {
+    return storeErrors.create("TransactionConflict", this.table.name, {
+      readVersion: this.#readVersion,
+      seqno: this.#store.seqno,
+    });
+  }
+}
+
+/** Some entries of a range in its order, the part of it that they cover, and what is left. */
+export interface Slice {
+  readonly entries: readonly (readonly [key: string, entry: Entry])[];
+  readonly covered: KeyRange;
+  readonly rest: KeyRange | undefined;
+}
+
+function isInRangeRead(read: RangeRead, key: string): boolean {
+  if (!isInRange(read, key)) return false;
+  if (read.isComplete) return true;
+  if (read.last === undefined) return false;
+  return read.isReverse ? key >= read.last : key <= read.last;
+}
+
+/** Puts the entries of `patch` that lie in `range` into their places among `entries`. */
+function mergePatch(
+  entries: [string, Entry][],
+  patch: Patch,
+  range: KeyRange,
+  isReverse: boolean,
+): void {
+  for (const [key, entry] of patch) {
+    if (entry !== undefined && isInRange(range, key)) entries.push([key, entry]);
+  }
+  const direction = isReverse ? -1 : 1;
+  entries.sort(([left], [right]) => (left < right ? -direction : left > right ? direction : 0));
+}
