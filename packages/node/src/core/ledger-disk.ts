@@ -1,52 +1,42 @@
 /**
  * Writes the ledger's chunk files with group commit: whatever was queued while one flush ran goes
- * into the next, as one write and one flush. Errors of the disk are final: what the disk holds
- * after a failed flush is unknown, so nothing is retried and the node stops.
+ * into the next, as one flush. Errors of the disk are final: what the disk holds after a failed
+ * flush is unknown, so nothing is retried and the node stops.
  */
 import { mkdirSync } from "node:fs";
-import { type FileHandle, open, rename } from "node:fs/promises";
+import { type FileHandle, open, rename, truncate, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import { assert } from "@coco/base";
+import type { FileChange, LedgerBatch, LedgerWrite } from "@coco/store";
 
 export type LedgerSync = "batch" | "none";
-
-/** What to do to the files, in order. */
-export type DiskOperation =
-  /** Bytes that follow the last ones of the open chunk; creates the file at its first bytes. */
-  | {
-      readonly kind: "append";
-      readonly fileName: string;
-      readonly bytes: Uint8Array;
-      readonly lastSeqno: number;
-      /** True when the bytes hold a signature: only then must they be flushed. */
-      readonly isCommittable: boolean;
-    }
-  /** Ends the open chunk: table at its end, offset of the table in its first bytes, new name. */
-  | {
-      readonly kind: "complete";
-      readonly fileName: string;
-      readonly newFileName: string;
-      readonly table: Uint8Array;
-      /** Little-endian u64 for offset 0 of the file. */
-      readonly header: Uint8Array;
-    };
 
 export interface LedgerDiskOptions {
   readonly directory: string;
   readonly sync: LedgerSync;
-  readonly onPersisted: (lastSeqno: number) => void;
+  /** Everything up to `seqno` is on disk (flushed, when it holds a signature). */
+  readonly onPersisted: (seqno: number) => void;
+  /** The bytes of a batch are written: its memory may be used again. */
+  readonly onWritten: (batch: LedgerBatch) => void;
   readonly onError: (error: unknown) => void;
 }
 
-/** Bytes queued for the disk at most; the executor stops taking requests above it. */
+interface QueuedBatch {
+  readonly kind: "batch";
+  readonly batch: LedgerBatch;
+  /** Only signatures commit, so only they must be flushed. */
+  readonly hasSignature: boolean;
+}
+type Job = QueuedBatch | { readonly kind: "changes"; readonly changes: readonly FileChange[] };
+
+/** Bytes queued for the disk at most; the executor refuses requests above it. */
 const queuedBytesMax = 64 * 1024 * 1024;
 
 export class LedgerDisk {
   readonly #options: LedgerDiskOptions;
-  #queue: DiskOperation[] = [];
+  #queue: Job[] = [];
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
-  #open: { readonly fileName: string; readonly handle: FileHandle } | undefined;
+  #open: { readonly name: string; readonly handle: FileHandle } | undefined;
   #failed = false;
   /** Figures for metrics. */
   readonly stats = { flushCount: 0, flushMs: 0, writtenBytes: 0 };
@@ -60,19 +50,13 @@ export class LedgerDisk {
     return this.#queuedBytes > queuedBytesMax;
   }
 
-  push(operation: DiskOperation): void {
-    this.#queue.push(operation);
-    if (operation.kind === "append") this.#queuedBytes += operation.bytes.length;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+  pushBatch(batch: LedgerBatch, hasSignature: boolean): void {
+    for (const write of batch.writes) this.#queuedBytes += write.bytes.length;
+    this.#push({ kind: "batch", batch, hasSignature });
   }
 
-  /** Resolves when everything queued so far is on disk; then closes the open file. */
-  async close(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
-    await this.#open?.handle.close();
-    this.#open = undefined;
+  pushChanges(changes: readonly FileChange[]): void {
+    if (changes.length > 0) this.#push({ kind: "changes", changes });
   }
 
   /** Resolves when everything queued so far is on disk. */
@@ -80,13 +64,26 @@ export class LedgerDisk {
     while (this.#running !== undefined) await this.#running;
   }
 
+  async close(): Promise<void> {
+    await this.drain();
+    await this.#closeFile();
+  }
+
+  #push(job: Job): void {
+    if (this.#failed) return;
+    this.#queue.push(job);
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+  }
+
   async #run(): Promise<void> {
     try {
-      while (this.#queue.length > 0 && !this.#failed) {
-        const batch = this.#queue;
+      while (this.#queue.length > 0) {
+        const jobs = this.#queue;
         this.#queue = [];
         this.#queuedBytes = 0;
-        await this.#perform(batch);
+        await this.#perform(jobs);
       }
     } catch (error) {
       this.#failed = true;
@@ -95,65 +92,83 @@ export class LedgerDisk {
     }
   }
 
-  async #perform(batch: readonly DiskOperation[]): Promise<void> {
-    let index = 0;
-    while (index < batch.length) {
-      const first = batch[index]!;
-      if (first.kind === "complete") {
-        await this.#complete(first);
-        index++;
+  /** Writes all of `jobs`; one flush at the end covers every signature among them. */
+  async #perform(jobs: readonly Job[]): Promise<void> {
+    let seqno = 0;
+    let mustFlush = false;
+    for (const job of jobs) {
+      if (job.kind === "changes") {
+        for (const change of job.changes) await this.#change(change);
         continue;
       }
-      const pieces: Uint8Array[] = [];
-      let isCommittable = false;
-      let lastSeqno = 0;
-      for (; index < batch.length; index++) {
-        const next = batch[index]!;
-        if (next.kind !== "append" || next.fileName !== first.fileName) break;
-        pieces.push(next.bytes);
-        isCommittable ||= next.isCommittable;
-        lastSeqno = next.lastSeqno;
-      }
-      await this.#append(first.fileName, pieces, isCommittable);
-      this.#options.onPersisted(lastSeqno);
+      for (const write of job.batch.writes) await this.#write(write);
+      mustFlush ||= job.hasSignature;
+      seqno = job.batch.endSeqno;
+      this.#options.onWritten(job.batch);
     }
+    if (mustFlush && this.#open !== undefined) await this.#flush(this.#open.handle);
+    if (seqno > 0) this.#options.onPersisted(seqno);
   }
 
-  async #append(fileName: string, pieces: readonly Uint8Array[], flush: boolean): Promise<void> {
-    if (this.#open?.fileName !== fileName) {
-      assert(this.#open === undefined, "a chunk is completed before the next one begins");
-      const handle = await open(join(this.#options.directory, fileName), "a");
-      this.#open = { fileName, handle };
+  async #write(write: LedgerWrite): Promise<void> {
+    const { bytes, fileName, offset } = write;
+    if (this.#open?.name !== fileName) {
+      await this.#closeFile();
+      const handle = await open(this.#path(fileName), offset === 0 ? "w" : "r+");
+      this.#open = { name: fileName, handle };
     }
-    const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
-    await this.#open.handle.appendFile(bytes);
+    const { handle } = this.#open!;
+    let done = 0;
+    while (done < bytes.length) {
+      const result = await handle.write(bytes, done, bytes.length - done, offset + done);
+      done += result.bytesWritten;
+    }
     this.stats.writtenBytes += bytes.length;
-    if (flush) await this.#flush();
+    if (write.completion === undefined) return;
+    // The offset goes in last: a chunk that has an offset has a whole table.
+    await this.#flush(handle);
+    await handle.write(write.completion.header, 0, write.completion.header.length, 0);
+    await this.#flush(handle);
+    await this.#closeFile();
+    await rename(this.#path(fileName), this.#path(write.completion.newName));
   }
 
-  async #flush(): Promise<void> {
+  async #flush(handle: FileHandle): Promise<void> {
     if (this.#options.sync === "none") return;
     const startMs = performance.now();
-    await this.#open!.handle.datasync();
+    await handle.datasync();
     this.stats.flushCount++;
     this.stats.flushMs += performance.now() - startMs;
   }
 
-  async #complete(operation: DiskOperation & { readonly kind: "complete" }): Promise<void> {
-    const path = join(this.#options.directory, operation.fileName);
-    assert(this.#open?.fileName === operation.fileName, "only the open chunk can be completed");
-    await this.#open.handle.appendFile(operation.table);
-    await this.#flush();
-    await this.#open.handle.close();
-    this.#open = undefined;
-    // The offset goes in last: a chunk with an offset has a whole table.
-    const handle = await open(path, "r+");
-    try {
-      await handle.write(operation.header, 0, operation.header.length, 0);
-      if (this.#options.sync === "batch") await handle.sync();
-    } finally {
-      await handle.close();
+  async #change(change: FileChange): Promise<void> {
+    if (this.#open?.name === change.name) await this.#closeFile();
+    const path = this.#path(change.name);
+    switch (change.kind) {
+      case "remove":
+        return unlink(path);
+      case "rename":
+        return rename(path, this.#path(change.newName));
+      case "truncate":
+        return truncate(path, change.sizeBytes);
+      case "reopen": {
+        const newPath = this.#path(change.newName);
+        await rename(path, newPath);
+        const handle = await open(newPath, "r+");
+        await handle.write(new Uint8Array(8), 0, 8, 0);
+        await handle.truncate(change.sizeBytes);
+        return handle.close();
+      }
     }
-    await rename(path, join(this.#options.directory, operation.newFileName));
+  }
+
+  async #closeFile(): Promise<void> {
+    const file = this.#open;
+    this.#open = undefined;
+    await file?.handle.close();
+  }
+
+  #path(name: string): string {
+    return join(this.#options.directory, name);
   }
 }

@@ -2,8 +2,9 @@
  * What a node must never lose while its process lives and never writes to disk: its keys, the
  * service's key, the ledger secrets. The supervisor keeps them and hands them to each executor.
  */
-import { generateEncryptionKey, generateSigningKey } from "@coco/base/node";
+
 import type { CurveName } from "@coco/base/node";
+import { generateEncryptionKey, generateSigningKey } from "@coco/base/node";
 
 export interface HeldLedgerSecret {
   /** First seqno that is encrypted with it. */

@@ -1,0 +1,226 @@
+/**
+ * From executed transactions to committed ones: encodes and encrypts them in batches, writes them
+ * to disk, signs the Merkle root beside the executor, and hears from the consensus engine what is
+ * committed. One object owns the order of the ledger.
+ */
+import { assert, type Crypto } from "@coco/base";
+import type { SigningKey } from "@coco/base/node";
+import type { Engine } from "@coco/consensus";
+import {
+  type AppendedTransaction,
+  type Changes,
+  type CoseIssuer,
+  changesToWriteSet,
+  finishSignature,
+  type LedgerWriter,
+  prepareSignature,
+  type Store,
+  writeSetToChanges,
+} from "@coco/store";
+import type { LedgerDisk } from "./ledger-disk.ts";
+
+export interface ExecutedTransaction {
+  readonly view: number;
+  readonly seqno: number;
+  readonly changes: Changes;
+  readonly claimsDigest: Uint8Array | undefined;
+}
+
+/** Who signs, as of now: the node's certificate can be renewed by vote. */
+export interface LedgerSigner {
+  readonly nodeKey: SigningKey;
+  readonly serviceKey: SigningKey;
+  readonly nodeId: string;
+  readonly nodeCertificate: () => string;
+  readonly coseIssuer: CoseIssuer;
+}
+
+export interface LedgerPipelineOptions {
+  readonly crypto: Crypto;
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly writer: LedgerWriter;
+  readonly disk: LedgerDisk;
+  readonly signer: LedgerSigner;
+  /** Signatures begin at least this far apart, unless `signatureCountMax` is reached. */
+  readonly signatureDelayMs: number;
+  /** Unsigned transactions after which a signature begins at once. */
+  readonly signatureCountMax: number;
+  readonly nowMs: () => number;
+  /** In ledger order, with what a receipt needs; called when the entry is in the ledger. */
+  readonly onAppended: (transaction: AppendedTransaction, changes: Changes) => void;
+  readonly onCommitted: (seqno: number) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Executed transactions behind a signature that is being made, at most. */
+const waitingCountMax = 20_000;
+/**
+ * A signature pair costs milliseconds of processor time. Beginning one only after this many times
+ * its duration keeps signing below a fifth of the machine when it is slow or busy.
+ */
+const signatureRestFactor = 2;
+
+export class LedgerPipeline {
+  readonly #options: LedgerPipelineOptions;
+  #waiting: ExecutedTransaction[] = [];
+  #isSigning = false;
+  #unsignedCount = 0;
+  #lastSignatureStartMs = Number.NEGATIVE_INFINITY;
+  #lastSignatureDurationMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  /** Figures for metrics. */
+  readonly stats = { signatureCount: 0, signatureMs: 0, batchCount: 0, appendedCount: 0 };
+
+  constructor(options: LedgerPipelineOptions) {
+    this.#options = options;
+  }
+
+  /** Transactions that are executed but not committed. */
+  get uncommittedCount(): number {
+    return this.#options.store.seqno - this.#options.engine.committed().seqno;
+  }
+
+  get isOverloaded(): boolean {
+    return this.#waiting.length >= waitingCountMax || this.#options.disk.isOverloaded;
+  }
+
+  /** Takes a transaction just executed. Nothing happens to it before `flush`. */
+  push(transaction: ExecutedTransaction): void {
+    this.#waiting.push(transaction);
+  }
+
+  /** At the end of each batch of requests: whatever can go to the ledger goes. */
+  flush(): void {
+    if (this.#isSigning || this.#isStopped) return;
+    this.#append();
+    this.#maybeSign();
+    this.#write(false);
+  }
+
+  #append(): void {
+    const { writer, onAppended } = this.#options;
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    for (const { view, seqno, changes, claimsDigest } of waiting) {
+      const writeSet = changesToWriteSet(changes);
+      const appended = writer.append({ view, seqno, writeSet, claimsDigest });
+      onAppended(appended, changes);
+    }
+    this.#unsignedCount += waiting.length;
+    this.stats.appendedCount += waiting.length;
+  }
+
+  #write(hasSignature: boolean): void {
+    const { writer, disk, engine } = this.#options;
+    const batch = writer.takeBatch();
+    if (batch === undefined) return;
+    this.stats.batchCount++;
+    engine.propose(batch.endSeqno, hasSignature);
+    disk.pushBatch(batch, hasSignature);
+  }
+
+  /** Begins a signature when one is due, or asks to be called when it will be. */
+  #maybeSign(): void {
+    if (this.#unsignedCount === 0 || this.#timer !== undefined) return;
+    const { signatureDelayMs, signatureCountMax, nowMs } = this.#options;
+    const restMs = Math.max(signatureDelayMs, signatureRestFactor * this.#lastSignatureDurationMs);
+    const waitMs = this.#lastSignatureStartMs + restMs - nowMs();
+    if (waitMs <= 0 || this.#unsignedCount >= signatureCountMax) {
+      this.#beginSignature();
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.flush();
+    }, waitMs);
+  }
+
+  #beginSignature(): void {
+    const { crypto, store, engine, writer, signer, nowMs } = this.#options;
+    const startMs = nowMs();
+    this.#lastSignatureStartMs = startMs;
+    this.#isSigning = true;
+    this.#unsignedCount = 0;
+    const seqno = store.reserve();
+    assert(seqno === writer.lastTxId.seqno + 1, "a signature follows all that was executed");
+    const { nodeKey, serviceKey } = signer;
+    const prepared = prepareSignature({
+      hash: crypto,
+      tree: writer.tree,
+      txId: { view: engine.view, seqno },
+      nodeId: signer.nodeId,
+      nodeCertificate: signer.nodeCertificate(),
+      servicePublicKey: serviceKey.publicKey,
+      serviceAlgorithm: serviceKey.algorithm,
+      coseIssuer: signer.coseIssuer,
+      issuedAtSeconds: Math.floor(Date.now() / 1000),
+      treeFrom: engine.committed().seqno,
+    });
+    Promise.all([
+      nodeKey.signSha256DerAsync(prepared.preimage),
+      serviceKey.signAsync(prepared.coseToBeSigned),
+    ])
+      .then(([nodeSignature, coseSignature]) => {
+        const writeSet = finishSignature(prepared, nodeSignature, coseSignature);
+        this.#finishSignature(prepared.txId, writeSetToChanges(writeSet), startMs);
+      })
+      .catch(this.#options.onError);
+  }
+
+  #finishSignature(
+    txId: { readonly view: number; readonly seqno: number },
+    changes: Changes,
+    startMs: number,
+  ): void {
+    if (this.#isStopped) return;
+    const { store, writer, onAppended, nowMs } = this.#options;
+    const appended = writer.append({
+      ...txId,
+      writeSet: changesToWriteSet(changes),
+      isSignature: true,
+    });
+    store.fill(txId.seqno, changes);
+    onAppended(appended, changes);
+    this.#isSigning = false;
+    this.#lastSignatureDurationMs = nowMs() - startMs;
+    this.stats.signatureCount++;
+    this.stats.signatureMs += this.#lastSignatureDurationMs;
+    this.#write(true);
+    this.flush();
+  }
+
+  /** The disk holds everything up to `seqno`. */
+  persisted(seqno: number): void {
+    const { engine } = this.#options;
+    engine.persisted(seqno);
+    this.#takeEffects();
+  }
+
+  #takeEffects(): void {
+    const { engine, store, writer, disk, onCommitted } = this.#options;
+    const before = engine.committed().seqno;
+    const effects = engine.drain();
+    if (effects.committed === undefined || effects.committed <= before) return;
+    store.compact(effects.committed);
+    disk.pushChanges(writer.commit(effects.committed));
+    onCommitted(effects.committed);
+  }
+
+  /** Signs what is unsigned, waits until it is on disk, and takes nothing more. */
+  async stop(): Promise<void> {
+    while (this.#unsignedCount > 0 || this.#isSigning || this.#waiting.length > 0) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      if (!this.#isSigning) {
+        this.#append();
+        if (this.#unsignedCount > 0) this.#beginSignature();
+      }
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    this.#isStopped = true;
+    await this.#options.disk.close();
+  }
+}
