@@ -7,6 +7,46 @@ export {
   type LedgerFile,
 } from "./chunk-reader.ts";
 export { ledgerErrors } from "./errors.ts";
+// Key-value store.
+export {
+  type AccessRights,
+  accessToRights,
+  explainRefusal,
+  type TableClass,
+  tableNameToClass,
+} from "./kv/access.ts";
+export {
+  bytesCodec,
+  type Codec,
+  hexIdCodec,
+  jsonCodec,
+  textCodec,
+  u64Codec,
+} from "./kv/codecs.ts";
+export { storeErrors } from "./kv/errors.ts";
+export { createHistoricalTransaction } from "./kv/historical-transaction.ts";
+export { createStore } from "./kv/store.ts";
+export {
+  createTypedTable,
+  createTypedValue,
+  type TypedTable,
+  type TypedValue,
+} from "./kv/typed-table.ts";
+export type {
+  Access,
+  Changes,
+  CommitResult,
+  RangeOptions,
+  Seqno,
+  Store,
+  StoreContents,
+  StoredEntry,
+  Table,
+  TableChanges,
+  TableContents,
+  TextRangeOptions,
+  Transaction,
+} from "./kv/types.ts";
 export {
   type AuditedTransaction,
   type AuditOptions,
@@ -56,29 +96,3 @@ export {
   publicMapPrefix,
   type WriteSet,
 } from "./write-set.ts";
-
-// Key-value store.
-export {
-  type AccessRights,
-  accessToRights,
-  explainRefusal,
-  type TableClass,
-  tableNameToClass,
-} from "./kv/access.ts";
-export { storeErrors } from "./kv/errors.ts";
-export { createStore } from "./kv/store.ts";
-export type {
-  Access,
-  Changes,
-  CommitResult,
-  RangeOptions,
-  Seqno,
-  Store,
-  StoreContents,
-  StoredEntry,
-  Table,
-  TableChanges,
-  TableContents,
-  TextRangeOptions,
-  Transaction,
-} from "./kv/types.ts";
