@@ -1,4 +1,5 @@
 // Ledger formats.
+export { changesToWriteSet, writeSetToChanges } from "./changes.ts";
 export { type ChunkName, type ChunkState, formatChunkName, parseChunkName } from "./chunk-name.ts";
 export {
   type ChunkEntry,

@@ -70,6 +70,24 @@ class MemoryStore implements Store {
     return this.#install(changes);
   }
 
+  reserve(): Seqno {
+    this.#assertRepaired();
+    return this.#install([]);
+  }
+
+  fill(seqno: Seqno, changes: Changes): void {
+    this.#assertRepaired();
+    const reserved = this.#state.undoLog.get(seqno);
+    assert(reserved?.changes.length === 0, "only a reserved slot is filled");
+    const tables = changes.map((change) => this.#toUndo(change));
+    for (const table of tables) {
+      const { version } = table.state;
+      installTable(table, seqno);
+      table.state.version = Math.max(version, seqno);
+    }
+    this.#state.undoLog.put({ seqno, changes, tables });
+  }
+
   rollback(seqno: Seqno): void {
     this.#assertRepaired();
     assert(seqno <= this.#state.seqno, "a rollback goes backwards");
