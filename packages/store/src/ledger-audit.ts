@@ -263,7 +263,7 @@ class Auditor {
 }
 
 /** The same error, with the place in the files in its text and facts. */
-function withPlace(error: CocoError, place: ChunkEntry): CocoError {
+export function withPlace(error: CocoError, place: ChunkEntry): CocoError {
   const codes = ledgerErrors.descriptions as Readonly<Record<string, unknown>>;
   const code = Object.hasOwn(codes, error.code)
     ? (error.code as keyof typeof ledgerErrors.descriptions)

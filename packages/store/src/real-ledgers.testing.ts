@@ -15,30 +15,33 @@ export interface RealLedger {
   readonly signatures: number;
   readonly coseSignatures: number;
   readonly threshold: number;
+  /** Transactions that record commit evidence. */
+  readonly commitEvidence: number;
   readonly rootStart: string;
   readonly rootEnd: string;
 }
 
 function known(
   name: string,
-  counts: readonly [number, number, number],
+  counts: readonly [number, number, number, number],
   threshold: number,
   root: readonly [string, string],
 ): RealLedger {
-  const [transactions, signatures, coseSignatures] = counts;
+  const [transactions, signatures, coseSignatures, commitEvidence] = counts;
   const [rootStart, rootEnd] = root;
-  return { name, transactions, signatures, coseSignatures, threshold, rootStart, rootEnd };
+  const numbers = { transactions, signatures, coseSignatures, commitEvidence, threshold };
+  return { name, ...numbers, rootStart, rootEnd };
 }
 
 export const realLedgers: readonly RealLedger[] = [
-  known("acme_containing_service", [22, 8, 8], 3, ["0f99a9c8", "d7d9"]),
-  known("cose_flipflop_service", [46, 23, 5], 1, ["ed9a30db", "a343"]),
-  known("expired_service", [74, 26, 18], 3, ["75063b27", "b15f7d"]),
-  known("sgx_service", [153, 54, 0], 3, ["98fa398f", "78c6"]),
-  known("live_service", [66, 8, 8], 2, ["240d392f4760962bf71bd903beeacf2b", "547"]),
+  known("acme_containing_service", [22, 8, 8, 22], 3, ["0f99a9c8", "d7d9"]),
+  known("cose_flipflop_service", [46, 23, 5, 46], 1, ["ed9a30db", "a343"]),
+  known("expired_service", [74, 26, 18, 74], 3, ["75063b27", "b15f7d"]),
+  known("sgx_service", [153, 54, 0, 116], 3, ["98fa398f", "78c6"]),
+  known("live_service", [66, 8, 8, 66], 1, ["240d392f4760962bf71bd903beeacf2b", "547"]),
   // Further ledgers of the same kind, when a person has put them there.
-  known("double_sealed_service", [509, 156, 156], 1, ["7ae536ee", "60a8"]),
-  known("eol_service", [500, 85, 0], 3, ["e671d57c", "998a"]),
+  known("double_sealed_service", [509, 156, 156, 509], 1, ["7ae536ee", "60a8"]),
+  known("eol_service", [500, 85, 0, 465], 3, ["e671d57c", "998a"]),
 ];
 
 /** The known ledgers that are there; says so when there are none. */
