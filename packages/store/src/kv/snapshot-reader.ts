@@ -23,7 +23,7 @@ export class SnapshotReader {
   readonly table: TableState;
   readonly #store: StoreState;
   readonly #readVersion: Seqno;
-  readonly #rollbackCount: number;
+  readonly #rewriteCount: number;
   /** Each key that was read, and what was found there. */
   readonly #reads = new Map<string, Entry | null>();
   #rangeReads: RangeRead[] | undefined;
@@ -35,7 +35,7 @@ export class SnapshotReader {
     this.#store = store;
     this.table = table;
     this.#readVersion = readVersion;
-    this.#rollbackCount = store.rollbackCount;
+    this.#rewriteCount = store.rewriteCount;
   }
 
   get(key: string): Entry | undefined {
@@ -118,7 +118,7 @@ export class SnapshotReader {
   }
 
   #entryAtBegin(key: string): Entry | undefined {
-    this.#checkNotRolledBack();
+    this.#checkNotRewritten();
     const entry = this.table.entries.get(key);
     if (this.table.version <= this.#readVersion) return entry;
     if (entry !== undefined && entry.version <= this.#readVersion) return entry;
@@ -127,7 +127,7 @@ export class SnapshotReader {
 
   /** What stood, when the transaction began, at the keys that were changed since. */
   #changedSince(): Patch {
-    this.#checkNotRolledBack();
+    this.#checkNotRewritten();
     const { version } = this.table;
     if (version <= this.#readVersion) return noPatch;
     if (version !== this.#patchVersion) {
@@ -139,8 +139,8 @@ export class SnapshotReader {
     return this.#patch;
   }
 
-  #checkNotRolledBack(): void {
-    if (this.#rollbackCount !== this.#store.rollbackCount) throw this.#conflict();
+  #checkNotRewritten(): void {
+    if (this.#rewriteCount !== this.#store.rewriteCount) throw this.#conflict();
   }
 
   #conflict(): Error {

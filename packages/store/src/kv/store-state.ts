@@ -6,12 +6,13 @@ import { forEachUndone, UndoLog, type UndoRecord } from "./undo-log.ts";
 /** What is under way, recorded before the first change of state. */
 export type Intent =
   | { readonly kind: "install"; readonly record: UndoRecord }
+  | { readonly kind: "fill"; readonly record: UndoRecord; readonly slot: UndoRecord }
   | { readonly kind: "rollback"; readonly seqno: Seqno };
 
 export class StoreState {
   seqno: Seqno;
-  /** Counts rollbacks; a transaction that began before one can read no more. */
-  rollbackCount = 0;
+  /** Counts changes of the past; a transaction that began before one can read no more. */
+  rewriteCount = 0;
   readonly tables = new Map<string, TableState>();
   readonly undoLog: UndoLog;
   intent: Intent | undefined;

@@ -227,3 +227,34 @@ describe("undo", () => {
     expect(restored.compactedSeqno).toBe(3);
   });
 });
+
+describe("reserved slots", () => {
+  it("are filled after later transactions, and undone with them", () => {
+    const store = createStore();
+    write(store, { a: "1" });
+    expect(store.reserve()).toBe(2);
+    expect(store.changesOf(2)).toBeUndefined();
+    expect(write(store, { a: "3" })).toMatchObject({ seqno: 3 });
+    const open = store.begin("node");
+    open.table(name).getText("a");
+    const signature = {
+      name: "public:ccf.internal.signatures",
+      readVersion: 0,
+      writes: new Map([["k", "s"]]),
+      removes: new Set<string>(),
+    };
+    store.fill(2, [signature]);
+    expect(store.commit(open)).toEqual({ kind: "conflict" });
+    expect(store.seqno).toBe(3);
+    expect(store.changesOf(2)).toEqual([signature]);
+    const table = store.begin("node").table(signature.name);
+    expect(table.getText("k")).toBe("s");
+    expect(table.versionOfText("k")).toBe(2);
+    expect(() => store.fill(2, [])).toThrow(/reserved/);
+    store.rollback(2);
+    expect(read(store)).toEqual({ a: "1" });
+    expect(store.begin("node").table(signature.name).hasText("k")).toBe(true);
+    store.rollback(1);
+    expect(store.begin("node").table(signature.name).hasText("k")).toBe(false);
+  });
+});

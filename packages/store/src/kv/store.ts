@@ -1,7 +1,7 @@
 /** The transactional store: versioned tables, optimistic transactions, undo. */
 import { assert } from "@coco/base";
 import { storeErrors } from "./errors.ts";
-import { StoreState } from "./store-state.ts";
+import { type Intent, StoreState } from "./store-state.ts";
 import type { Entry } from "./table-state.ts";
 import { StoreTransaction } from "./transaction.ts";
 import type {
@@ -88,6 +88,29 @@ class MemoryStore implements Store {
     this.#state.undoLog.put({ seqno, changes, tables });
   }
 
+  reserve(): Seqno {
+    this.#assertRepaired();
+    const seqno = this.#state.seqno + 1;
+    this.#state.undoLog.put({ seqno, changes: [], tables: [], isReserved: true });
+    this.#state.seqno = seqno;
+    return seqno;
+  }
+
+  fill(seqno: Seqno, changes: Changes): void {
+    this.#assertRepaired();
+    const slot = this.#state.undoLog.get(seqno);
+    assert(slot?.isReserved && seqno <= this.#state.seqno, "only a reserved slot is filled");
+    const record = this.#toRecord(seqno, changes);
+    for (const { versionBefore } of record.tables) {
+      assert(versionBefore < seqno, "later transactions leave the tables of a slot alone");
+    }
+    this.#state.rewriteCount++;
+    this.#state.intent = { kind: "fill", record, slot };
+    install(record);
+    this.#state.undoLog.put(record);
+    this.#state.intent = undefined;
+  }
+
   rollback(seqno: Seqno): void {
     this.#assertRepaired();
     assert(seqno <= this.#state.seqno, "a rollback goes backwards");
@@ -107,17 +130,7 @@ class MemoryStore implements Store {
 
   repair(): void {
     const { intent, tables } = this.#state;
-    if (intent?.kind === "rollback") {
-      for (const table of tables.values()) table.dropIndex();
-      this.#finishRollback(intent.seqno);
-    } else if (intent?.kind === "install") {
-      const { record } = intent;
-      for (const { state } of record.tables) state.dropIndex();
-      uninstall(record);
-      this.#state.seqno = record.seqno - 1;
-      this.#state.undoLog.truncate(record.seqno - 1);
-      this.#state.intent = undefined;
-    }
+    if (intent !== undefined) this.#undoOrFinish(intent);
     for (const table of tables.values()) {
       table.detachScans();
       table.finishIndex();
@@ -126,7 +139,8 @@ class MemoryStore implements Store {
 
   changesOf(seqno: Seqno): Changes | undefined {
     if (seqno > this.#state.seqno) return undefined;
-    return this.#state.undoLog.get(seqno)?.changes;
+    const record = this.#state.undoLog.get(seqno);
+    return record?.isReserved === false ? record.changes : undefined;
   }
 
   tableNames(): readonly string[] {
@@ -146,14 +160,18 @@ class MemoryStore implements Store {
   /** The intent is recorded between the part that only reads and the part that only writes. */
   #install(changes: Changes): Seqno {
     const seqno = this.#state.seqno + 1;
-    const tables = changes.map((change) => this.#toUndo(change));
-    const record: UndoRecord = { seqno, changes, tables };
+    const record = this.#toRecord(seqno, changes);
     this.#state.intent = { kind: "install", record };
-    for (const table of tables) installTable(table, seqno);
+    install(record);
     this.#state.undoLog.put(record);
     this.#state.seqno = seqno;
     this.#state.intent = undefined;
     return seqno;
+  }
+
+  #toRecord(seqno: Seqno, changes: Changes): UndoRecord {
+    const tables = changes.map((change) => this.#toUndo(change));
+    return { seqno, changes, tables, isReserved: false };
   }
 
   #toUndo(changes: TableChanges): UndoTable {
@@ -164,10 +182,29 @@ class MemoryStore implements Store {
     return { state, changes, versionBefore: state.version, entriesBefore };
   }
 
+  #undoOrFinish(intent: Intent): void {
+    const { tables, undoLog } = this.#state;
+    if (intent.kind === "rollback") {
+      for (const table of tables.values()) table.dropIndex();
+      this.#finishRollback(intent.seqno);
+      return;
+    }
+    const { record } = intent;
+    for (const { state } of record.tables) state.dropIndex();
+    uninstall(record);
+    if (intent.kind === "fill") {
+      undoLog.put(intent.slot);
+    } else {
+      this.#state.seqno = record.seqno - 1;
+      undoLog.truncate(record.seqno - 1);
+    }
+    this.#state.intent = undefined;
+  }
+
   /** Undoes from the end; a record that was undone before is undone again without harm. */
   #finishRollback(target: Seqno): void {
     const state = this.#state;
-    state.rollbackCount++;
+    state.rewriteCount++;
     while (state.seqno > target) {
       const record = state.undoLog.get(state.seqno);
       assert(record !== undefined, "what is not compacted can be undone");
@@ -183,11 +220,13 @@ class MemoryStore implements Store {
   }
 }
 
-function installTable({ state, changes }: UndoTable, seqno: Seqno): void {
-  state.detachScans();
-  for (const [key, value] of changes.writes) state.put(key, { value, version: seqno });
-  for (const key of changes.removes) state.put(key, undefined);
-  state.version = seqno;
+function install({ seqno, tables }: UndoRecord): void {
+  for (const { state, changes } of tables) {
+    state.detachScans();
+    for (const [key, value] of changes.writes) state.put(key, { value, version: seqno });
+    for (const key of changes.removes) state.put(key, undefined);
+    state.version = seqno;
+  }
 }
 
 function uninstall(record: UndoRecord): void {

@@ -11,7 +11,7 @@ export class StoreTransaction implements Transaction {
   readonly access: Access;
   readonly readVersion: Seqno;
   readonly store: StoreState;
-  readonly #rollbackCount: number;
+  readonly #rewriteCount: number;
   readonly #views = new Map<string, TableView>();
   #isEnded = false;
   #actions: ((seqno: Seqno) => void)[] | undefined;
@@ -20,7 +20,7 @@ export class StoreTransaction implements Transaction {
     this.store = store;
     this.access = access;
     this.readVersion = store.seqno;
-    this.#rollbackCount = store.rollbackCount;
+    this.#rewriteCount = store.rewriteCount;
   }
 
   get isEnded(): boolean {
@@ -55,7 +55,7 @@ export class StoreTransaction implements Transaction {
 
   /** Whether everything that was read is still so. */
   isValid(): boolean {
-    if (this.#rollbackCount !== this.store.rollbackCount) return false;
+    if (this.#rewriteCount !== this.store.rewriteCount) return false;
     if (this.readVersion === this.store.seqno) return true;
     if (!this.hasWrites) return true;
     for (const view of this.#views.values()) if (!view.reader.isValid()) return false;

@@ -151,6 +151,16 @@ export interface Store {
    * only signature transactions write the tables of signatures.
    */
   fill(seqno: Seqno, changes: Changes): void;
+  /**
+   * Takes seqno + 1 for a transaction whose content comes later: a signature is computed on the
+   * thread pool while further transactions execute. The slot is empty until `fill`.
+   */
+  reserve(): Seqno;
+  /**
+   * Installs the content of a reserved slot. No later transaction may have changed its tables
+   * (only signature transactions write the tables of signatures). Open transactions conflict.
+   */
+  fill(seqno: Seqno, changes: Changes): void;
   /** Goes back to the state of `seqno`. @throws {CocoError} RollbackTooFar */
   rollback(seqno: Seqno): void;
   /** Forgets how to undo transactions up to `seqno`, which are committed for good. */
@@ -161,7 +171,7 @@ export interface Store {
    * having seen the result, so roll back to the last seqno that the caller has taken over.
    */
   repair(): void;
-  /** What transaction `seqno` changed; undefined when compacted or not there. */
+  /** What transaction `seqno` changed; undefined when compacted, not there or not yet filled. */
   changesOf(seqno: Seqno): Changes | undefined;
   /** Names of the tables that hold or held anything. */
   tableNames(): readonly string[];

@@ -16,6 +16,8 @@ export interface UndoRecord {
   readonly seqno: Seqno;
   readonly changes: Changes;
   readonly tables: readonly UndoTable[];
+  /** The content comes later. */
+  readonly isReserved: boolean;
 }
 
 /** Calls `visit` with each key that `table` changed and the entry that stood there before. */
