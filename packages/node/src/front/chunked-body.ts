@@ -1,0 +1,186 @@
+/**
+ * The chunked transfer coding, one octet class at a time, so that any split of the input gives the
+ * same result. Extensions and trailers are checked, counted and dropped: nothing that follows the
+ * head may change what the head said. @source RFC 9112 section 7.1
+ */
+
+import {
+  backslash,
+  carriageReturn,
+  colon,
+  hexValue,
+  isFieldValue,
+  isToken,
+  lineFeed,
+  quote,
+  semicolon,
+  tab,
+} from "./octets.ts";
+import type { ParseFailure } from "./parse-failure.ts";
+import { syntaxFailure } from "./parse-failure.ts";
+
+/** Where decoded octets go; false refuses them (the body grew too large). */
+export type BodySink = (bytes: Buffer, start: number, end: number) => boolean;
+
+/** Decodes one body; `reset` makes it ready for the next. */
+export class ChunkedBody {
+  /** True once the last trailer line is read. */
+  isComplete = false;
+  /** Set when the coding is broken; its position counts from the start of the fed chunk. */
+  failure: ParseFailure | undefined = undefined;
+  private state = stateSize;
+  private remaining = 0;
+  private digitCount = 0;
+  private overheadCount = 0;
+  private isQuoted = false;
+  private isEscaped = false;
+
+  reset(): void {
+    this.isComplete = false;
+    this.failure = undefined;
+    this.state = stateSize;
+    this.remaining = 0;
+    this.digitCount = 0;
+    this.overheadCount = 0;
+    this.isQuoted = false;
+    this.isEscaped = false;
+  }
+
+  /**
+   * Reads octets from `position` on and returns the position after the last one it used.
+   * Stops at the end of the body, at a failure, or when the sink refuses.
+   */
+  feed(chunk: Buffer, position: number, sink: BodySink): number {
+    let at = position;
+    while (at < chunk.length && !this.isComplete && this.failure === undefined) {
+      if (this.state === stateData) {
+        const end = Math.min(chunk.length, at + this.remaining);
+        if (!sink(chunk, at, end)) return end;
+        this.remaining -= end - at;
+        at = end;
+        if (this.remaining === 0) this.state = stateDataReturn;
+      } else {
+        const problem = this.step(chunk[at] as number);
+        if (problem !== undefined) this.failure = { ...problem, position: at };
+        at += 1;
+      }
+    }
+    return at;
+  }
+
+  private step(octet: number): ParseFailure | undefined {
+    switch (this.state) {
+      case stateSize:
+        return this.stepSize(octet);
+      case stateExtension:
+        return this.stepExtension(octet);
+      case stateSizeFeed:
+        if (octet !== lineFeed) return syntaxFailure("STRICT", "Expected LF after chunk size");
+        this.state = this.remaining > 0 ? stateData : stateTrailerStart;
+        return undefined;
+      case stateDataReturn:
+        if (octet !== carriageReturn) {
+          return syntaxFailure("CR_EXPECTED", "Missing expected CR after chunk data");
+        }
+        this.state = stateDataFeed;
+        return undefined;
+      case stateDataFeed:
+        if (octet !== lineFeed) return syntaxFailure("STRICT", "Expected LF after chunk data");
+        this.state = stateSize;
+        this.digitCount = 0;
+        return undefined;
+      default:
+        return this.stepTrailer(octet);
+    }
+  }
+
+  private stepSize(octet: number): ParseFailure | undefined {
+    const digit = hexValue[octet] as number;
+    if (digit !== 255) {
+      this.digitCount += 1;
+      this.remaining = this.remaining * 16 + digit;
+      return this.digitCount > digitCountMax
+        ? syntaxFailure("INVALID_CHUNK_SIZE", "Chunk size overflow")
+        : undefined;
+    }
+    if (this.digitCount === 0 || (octet !== carriageReturn && octet !== semicolon)) {
+      return syntaxFailure("INVALID_CHUNK_SIZE", "Invalid character in chunk size");
+    }
+    this.state = octet === carriageReturn ? stateSizeFeed : stateExtension;
+    return undefined;
+  }
+
+  /** Names, values and quoted strings; a quoted string may hold what a token may not. */
+  private stepExtension(octet: number): ParseFailure | undefined {
+    const tooMuch = this.countOverhead("Chunk extensions are too long");
+    if (tooMuch !== undefined) return tooMuch;
+    if (this.isEscaped) {
+      this.isEscaped = false;
+    } else if (this.isQuoted) {
+      if (octet === quote) this.isQuoted = false;
+      else if (octet === backslash) this.isEscaped = true;
+    } else if (octet === carriageReturn) {
+      this.state = stateSizeFeed;
+      return undefined;
+    } else if (octet === quote) {
+      this.isQuoted = true;
+    } else if (isToken[octet] === 0 && octet !== semicolon && octet !== equalsSign) {
+      return syntaxFailure("STRICT", "Invalid character in chunk extensions");
+    }
+    return isFieldValue[octet] === 1
+      ? undefined
+      : syntaxFailure("STRICT", "Invalid character in chunk extensions quoted value");
+  }
+
+  private stepTrailer(octet: number): ParseFailure | undefined {
+    const tooMuch = this.countOverhead("Trailers are too long");
+    if (tooMuch !== undefined) return tooMuch;
+    switch (this.state) {
+      case stateTrailerStart:
+        if (octet === carriageReturn) this.state = stateEndFeed;
+        else if (isToken[octet] === 1) this.state = stateTrailerName;
+        else return syntaxFailure("INVALID_HEADER_TOKEN", "Invalid header token");
+        return undefined;
+      case stateTrailerName:
+        if (octet === colon) this.state = stateTrailerValue;
+        else if (isToken[octet] === 0) {
+          return syntaxFailure("INVALID_HEADER_TOKEN", "Invalid header token");
+        }
+        return undefined;
+      case stateTrailerValue:
+        if (octet === carriageReturn) this.state = stateTrailerFeed;
+        else if (isFieldValue[octet] === 0 && octet !== tab) {
+          return syntaxFailure("INVALID_HEADER_TOKEN", "Invalid header value char");
+        }
+        return undefined;
+      default:
+        if (octet !== lineFeed) return syntaxFailure("STRICT", "Expected LF after headers");
+        if (this.state === stateEndFeed) this.isComplete = true;
+        this.state = stateTrailerStart;
+        return undefined;
+    }
+  }
+
+  private countOverhead(reason: string): ParseFailure | undefined {
+    this.overheadCount += 1;
+    return this.overheadCount > overheadCountMax ? syntaxFailure("STRICT", reason) : undefined;
+  }
+}
+
+/** Enough for any size a body may have; more digits would only be padding. */
+const digitCountMax = 12;
+/** Octets of extensions and trailers in one body. */
+const overheadCountMax = 4096;
+const equalsSign = 0x3d;
+
+const stateSize = 0;
+const stateExtension = 1;
+const stateSizeFeed = 2;
+const stateData = 3;
+const stateDataReturn = 4;
+const stateDataFeed = 5;
+const stateTrailerStart = 6;
+const stateTrailerName = 7;
+const stateTrailerValue = 8;
+const stateTrailerFeed = 9;
+const stateEndFeed = 10;
