@@ -72,24 +72,6 @@ class MemoryStore implements Store {
 
   reserve(): Seqno {
     this.#assertRepaired();
-    return this.#install([]);
-  }
-
-  fill(seqno: Seqno, changes: Changes): void {
-    this.#assertRepaired();
-    const reserved = this.#state.undoLog.get(seqno);
-    assert(reserved?.changes.length === 0, "only a reserved slot is filled");
-    const tables = changes.map((change) => this.#toUndo(change));
-    for (const table of tables) {
-      const { version } = table.state;
-      installTable(table, seqno);
-      table.state.version = Math.max(version, seqno);
-    }
-    this.#state.undoLog.put({ seqno, changes, tables });
-  }
-
-  reserve(): Seqno {
-    this.#assertRepaired();
     const seqno = this.#state.seqno + 1;
     this.#state.undoLog.put({ seqno, changes: [], tables: [], isReserved: true });
     this.#state.seqno = seqno;

@@ -142,16 +142,6 @@ export interface Store {
   /** Installs changes decided elsewhere (replay, replication) as seqno + 1. */
   apply(changes: Changes): Seqno;
   /**
-   * Takes seqno + 1 for a transaction whose content comes later: a signature is made on the thread
-   * pool while further transactions execute. The slot is empty until `fill`.
-   */
-  reserve(): Seqno;
-  /**
-   * Installs the content of a reserved slot. No other transaction since may have written its keys:
-   * only signature transactions write the tables of signatures.
-   */
-  fill(seqno: Seqno, changes: Changes): void;
-  /**
    * Takes seqno + 1 for a transaction whose content comes later: a signature is computed on the
    * thread pool while further transactions execute. The slot is empty until `fill`.
    */
