@@ -35,10 +35,7 @@ export async function createCertificate(options: {
 }): Promise<string> {
   const [from, to] = options.validity ?? ["200101000000Z", "490101000000Z"];
   const authority = options.isAuthority ? [der(0x01, Uint8Array.of(0xff))] : [];
-  const constraints = sequence(
-    objectId(0x55, 0x1d, 0x13),
-    der(0x04, sequence(...authority)),
-  );
+  const constraints = sequence(objectId(0x55, 0x1d, 0x13), der(0x04, sequence(...authority)));
   const body = sequence(
     der(0xa0, der(0x02, Uint8Array.of(2))),
     der(0x02, Uint8Array.of(1 + Math.floor(Math.random() * 100))),

@@ -7,6 +7,14 @@ export {
   type IncompleteTail,
   type LedgerFile,
 } from "./chunk-reader.ts";
+export {
+  type CoseReceipt,
+  createCoseReceipt,
+  followServiceEndorsements,
+  parseCoseReceipt,
+  verifyCoseReceipt,
+} from "./cose-receipt.ts";
+export { checkCommitEvidence, decryptEntry } from "./entry-decryption.ts";
 export { ledgerErrors } from "./errors.ts";
 // Key-value store.
 export {
@@ -54,6 +62,15 @@ export {
   type AuditReport,
   auditLedger,
 } from "./ledger-audit.ts";
+export {
+  type DecryptedTransaction,
+  type DecryptOptions,
+  type DecryptReport,
+  decryptLedger,
+  recoverSecrets,
+  SecretRecordCollector,
+  type SecretRecords,
+} from "./ledger-decrypt.ts";
 export { type LedgerDirectory, type NamedChunk, orderLedgerFiles } from "./ledger-directory.ts";
 export { decodeLedgerEntry, entryFlag, entryType, type LedgerEntry } from "./ledger-entry.ts";
 export type { FileChange, LedgerBatch, LedgerWrite } from "./ledger-layout.ts";
@@ -67,6 +84,42 @@ export {
   type LedgerWriterOptions,
 } from "./ledger-writer.ts";
 export { createMerkleTree, foldProof, MerkleTree, type ProofStep } from "./merkle-tree.ts";
+export {
+  createReceipt,
+  createSignatureReceipt,
+  parseReceipt,
+  type Receipt,
+  type ReceiptCheck,
+  type ReceiptExpectation,
+  type ReceiptLeaf,
+  receiptToJson,
+  type VerifiedReceipt,
+  verifyReceipt,
+} from "./receipt.ts";
+export {
+  createHistoricalSecret,
+  createNodeSecrets,
+  createRecoveryShares,
+  type EncryptedNodeSecret,
+  type HistoricalSecretRecord,
+  openFromTable,
+  openShare,
+  type RecoveryMember,
+  type RecoverySharesRecord,
+  readHistoricalSecret,
+  readNodeSecrets,
+  readRecoveryShares,
+  recoverLatestSecret,
+  recoverSecretChain,
+  sealForTable,
+} from "./secret-records.ts";
+export {
+  combineShares,
+  decodeShare,
+  encodeShare,
+  type Share,
+  splitSecret,
+} from "./secret-sharing.ts";
 export { type ServiceIdentity, ServiceState } from "./service-state.ts";
 export {
   type CoseIssuer,

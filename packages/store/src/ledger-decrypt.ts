@@ -128,10 +128,7 @@ export function recoverSecrets(
  * Verifies a ledger, recovers its secrets from members' keys, and decrypts every transaction.
  * @throws {CocoError} naming the file, the offset and the sequence number
  */
-export function decryptLedger(
-  files: Iterable<LedgerFile>,
-  options: DecryptOptions,
-): DecryptReport {
+export function decryptLedger(files: Iterable<LedgerFile>, options: DecryptOptions): DecryptReport {
   const { crypto } = options;
   const list = [...files];
   const records = new SecretRecordCollector();

@@ -128,27 +128,32 @@ function verifyEcdsaDigest(
 }
 
 function parseCertificate(certificate: string | Uint8Array): CertificateInfo {
-  let parsed: X509Certificate;
   try {
-    parsed = new X509Certificate(certificate);
+    const parsed = new X509Certificate(certificate);
+    return {
+      der: new Uint8Array(parsed.raw),
+      subject: parsed.subject,
+      issuer: parsed.issuer,
+      notBeforeMs: Date.parse(parsed.validFrom),
+      notAfterMs: Date.parse(parsed.validTo),
+      // Decoded only here: a certificate with a key of no known kind throws at this point.
+      publicKey: new Uint8Array(parsed.publicKey.export({ format: "der", type: "spki" })),
+      isAuthority: parsed.ca,
+    };
   } catch (cause) {
     throw baseErrors.create("BadCertificate", "not an X.509 certificate", {}, cause);
   }
-  return {
-    der: new Uint8Array(parsed.raw),
-    subject: parsed.subject,
-    issuer: parsed.issuer,
-    notBeforeMs: Date.parse(parsed.validFrom),
-    notAfterMs: Date.parse(parsed.validTo),
-    publicKey: new Uint8Array(parsed.publicKey.export({ format: "der", type: "spki" })),
-    isAuthority: parsed.ca,
-  };
 }
 
 function isIssuedBy(certificate: CertificateInfo, issuer: CertificateInfo): boolean {
   const parsed = new X509Certificate(certificate.der);
   if (!parsed.checkIssued(new X509Certificate(issuer.der))) return false;
-  return parsed.verify(toPublicKeyObject(issuer.publicKey));
+  try {
+    return parsed.verify(toPublicKeyObject(issuer.publicKey));
+  } catch {
+    // A damaged signature field makes the library throw instead of answering no.
+    return false;
+  }
 }
 
 const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: "sha256" };
