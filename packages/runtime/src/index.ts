@@ -1,0 +1,35 @@
+export type {
+  Admitted,
+  Application,
+  AppRequest,
+  AppResponse,
+  AuthPolicy,
+  Caller,
+  ConsensusView,
+  Endpoint,
+  EndpointMatch,
+  EndpointMode,
+  EndpointTable,
+  ExecutionContext,
+  ForwardingRequired,
+  HistoricalAccess,
+  HistoricalState,
+  Outcome,
+  QueryContext,
+  RedirectionStrategy,
+  RequestHeaders,
+  SealContext,
+  Session,
+  SessionCertificate,
+  TxId,
+  TxStatus,
+} from "./application.ts";
+export type {
+  FailureDescription,
+  Guard,
+  ModuleSource,
+  Program,
+  ScriptEngine,
+} from "./script-engine.ts";
+export { scriptErrors } from "./script-errors.ts";
+export { createSesEngine, type SesEngineOptions } from "./ses/ses-engine.ts";

@@ -1,0 +1,57 @@
+/** Text that a program makes at run time, turned into functions as modules are. */
+import { type Comment, type ExpressionStatement, type Program, parse, type Token } from "acorn";
+import { blankComments, escapeTokens } from "./forbidden-text.ts";
+import { IdentifierRewriter } from "./identifier-rewriter.ts";
+import { programToScopes } from "./scopes.ts";
+import { SourceEdits } from "./source-edits.ts";
+import { hiddenNames, hiddenPrefix } from "./transform.ts";
+
+/**
+ * What `new Function(parameters, body)` makes: text of `(hooks) => function`.
+ * @throws {SyntaxError}
+ */
+export function functionToText(parameters: string, body: string): string {
+  // Parsed apart first, so that neither can close the other's brackets.
+  parse(`(function(\n${parameters}\n){})`, { ecmaVersion: 2024, sourceType: "script" });
+  parse(`(function(){\n${body}\n})`, { ecmaVersion: 2024, sourceType: "script" });
+  return transform(`(function anonymous(${parameters}\n) {\n${body}\n})`, "return ");
+}
+
+/**
+ * What `eval(source)` runs: text of `(hooks) => value of the last statement`.
+ * @throws {SyntaxError}
+ */
+export function scriptToText(source: string): string {
+  return transform(source, "");
+}
+
+function transform(source: string, start: string): string {
+  const tokens: Token[] = [];
+  const comments: Comment[] = [];
+  const program: Program = parse(source, {
+    ecmaVersion: 2024,
+    sourceType: "script",
+    onToken: tokens,
+    onComment: comments,
+  });
+  const names = hiddenNames(hiddenPrefix(source));
+  const edits = new SourceEdits(source);
+  const last = program.body.at(-1);
+  if (start === "" && last?.type === "ExpressionStatement") {
+    edits.before((last as ExpressionStatement).start, "return ");
+  }
+  const rewriter = new IdentifierRewriter({
+    edits,
+    scopes: programToScopes(program),
+    tokens,
+    names,
+    imported: new Map(),
+    knownGlobals: new Set(),
+    isSloppy: true,
+  });
+  for (const statement of program.body) rewriter.visit(statement, program);
+  blankComments(edits, comments);
+  escapeTokens(edits, tokens);
+  const hooks = `globals:${names.globals},checkedGlobals:${names.checkedGlobals},run:${names.run}`;
+  return `(function({${hooks}}){${start}${edits.apply().text}\n})`;
+}
