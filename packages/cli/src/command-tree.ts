@@ -1,0 +1,163 @@
+/** All commands. `--help` and docs/cli.md are made from this file. */
+
+import type { CommandDescription } from "./command.ts";
+import { appCommands } from "./command-tree-app.ts";
+import { governanceCommands } from "./command-tree-gov.ts";
+import { ledgerCommands } from "./command-tree-ledger.ts";
+
+export const groupSummaries: Readonly<Record<string, string>> = {
+  app: "Create, build, deploy and watch applications.",
+  bench: "Measure a network.",
+  gov: "Propose, vote, and see what the members decided.",
+  key: "Make keys and certificates.",
+  ledger: "Verify, decrypt and read ledger files, offline.",
+  node: "Run a node.",
+  receipt: "Get and verify receipts.",
+};
+
+const sandbox: CommandDescription = {
+  path: "sandbox",
+  summary: "Open a one-node network on this machine",
+  details:
+    "Makes member and user keys, starts a node with virtual (insecure) attestation, opens the\n" +
+    "service and deploys the app. The app directory is watched: a saved change is served at once,\n" +
+    "and a change that does not compile leaves the old version in place.",
+  options: [
+    {
+      flags: "--app <dir>",
+      description: "app to serve: TypeScript sources, or a bundle (app.json and src/)",
+    },
+    {
+      flags: "--port <number>",
+      description: "port on 127.0.0.1; 0: any",
+      isNumber: true,
+      default: 8000,
+    },
+    {
+      flags: "--members <count>",
+      description: "members of the consortium",
+      isNumber: true,
+      default: 1,
+    },
+    { flags: "--users <count>", description: "users of the app", isNumber: true, default: 1 },
+    {
+      flags: "--constitution <file...>",
+      description: "JavaScript files of another constitution, put one after the other",
+    },
+    { flags: "--data <dir>", description: "keys, ledger and logs", default: "workspace/sandbox" },
+    { flags: "--fresh", description: "remove the keys and ledger of the last run first" },
+    { flags: "--inspect [port]", description: "let a debugger step through the app's TypeScript" },
+    { flags: "--no-watch", description: "do not reload the app when its files change" },
+    { flags: "--json", description: "print one line of JSON when ready" },
+  ],
+  examples: [
+    ["coco sandbox", "a network with the logging sample"],
+    ["coco sandbox --app ./my-app --members 3 --users 2", "your app, three members"],
+    ["coco sandbox --port 0 --fresh --json", "for scripts: any port, an empty ledger"],
+  ],
+  load: () => import("./commands/sandbox.ts"),
+};
+
+const nodeRun: CommandDescription = {
+  path: "node run",
+  summary: "Run a node until it is stopped",
+  options: [
+    { flags: "--config <file>", description: "node configuration (JSON)", isRequired: true },
+    { flags: "--json", description: "print one line of JSON when ready" },
+  ],
+  examples: [["coco node run --config node.json", "start, join or recover as the file says"]],
+  load: () => import("./commands/node-run.ts"),
+};
+
+const doctor: CommandDescription = {
+  path: "doctor",
+  summary: "Say what this machine can do: Node, TEE devices, port, clock, disk",
+  options: [
+    { flags: "--port <number>", description: "port to try", isNumber: true, default: 8000 },
+    { flags: "--data <dir>", description: "directory whose disk is measured", default: "." },
+    { flags: "--json", description: "print JSON" },
+  ],
+  examples: [["coco doctor", "check before the first sandbox"]],
+  load: () => import("./commands/doctor.ts"),
+};
+
+const keyGenerate: CommandDescription = {
+  path: "key generate",
+  summary: "Make the key and certificate of a member or user",
+  details:
+    "A member also gets an RSA key pair for its recovery share unless --no-encryption-key is\n" +
+    "given. Private keys are readable by their owner only. Existing files are never replaced.",
+  options: [
+    {
+      flags: "--role <role>",
+      description: "whose key",
+      choices: ["member", "user"],
+      isRequired: true,
+    },
+    { flags: "--out <dir>", description: "directory for the files", isRequired: true },
+    { flags: "--name <name>", description: "file and subject name; default: member0, user0" },
+    { flags: "--days <count>", description: "validity", isNumber: true, default: 365 },
+    {
+      flags: "--curve <curve>",
+      description: "curve of the signing key",
+      choices: ["secp384r1", "secp256r1"],
+      default: "secp384r1",
+    },
+    { flags: "--no-encryption-key", description: "a member without recovery share" },
+    { flags: "--json", description: "print JSON" },
+  ],
+  examples: [
+    ["coco key generate --role member --out keys", "keys/member0_cert.pem and its keys"],
+    ["coco key generate --role user --out keys --name alice", "keys/alice_cert.pem"],
+  ],
+  load: () => import("./commands/key-generate.ts"),
+};
+
+const benchLogging: CommandDescription = {
+  path: "bench logging",
+  summary: "Measure writes and reads of the logging app",
+  details:
+    "Without --url it starts its own network, and removes it afterwards. With --url it drives any\n" +
+    "CCF-compatible node that serves the logging sample.",
+  options: [
+    { flags: "--duration <time>", description: "of each phase: 10s, 2m, 500ms", default: "10s" },
+    {
+      flags: "--connections <count>",
+      description: "client connections",
+      isNumber: true,
+      default: 50,
+    },
+    {
+      flags: "--nodes <count>",
+      description: "nodes of the own network",
+      isNumber: true,
+      default: 1,
+    },
+    { flags: "--keys <count>", description: "distinct keys", isNumber: true, default: 1_000_000 },
+    { flags: "--url <url...>", description: "nodes of a running network" },
+    { flags: "--service-cert <file>", description: "service certificate of the running network" },
+    { flags: "--cert <file>", description: "user certificate" },
+    { flags: "--key <file>", description: "user key" },
+    { flags: "--json", description: "print one line of JSON" },
+  ],
+  examples: [
+    ["coco bench logging --duration 10s", "one node on this machine"],
+    [
+      "coco bench logging --url https://127.0.0.1:8000 --service-cert service_cert.pem " +
+        "--cert user0_cert.pem --key user0_privk.pem",
+      "a running network",
+    ],
+  ],
+  load: () => import("./commands/bench-logging.ts"),
+};
+
+export const commandTree: readonly CommandDescription[] = [
+  sandbox,
+  nodeRun,
+  doctor,
+  keyGenerate,
+  ...governanceCommands,
+  ...appCommands,
+  ...ledgerCommands,
+  benchLogging,
+];

@@ -1,0 +1,52 @@
+/** A sandbox in a process of its own, so that its processor time can be told apart. */
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { cliErrors } from "../errors.ts";
+import type { SandboxFacts } from "./facts.ts";
+
+export interface ChildSandbox {
+  readonly facts: SandboxFacts;
+  readonly pid: number;
+  stop(): Promise<void>;
+}
+
+const entry = fileURLToPath(new URL("../../bin/coco.js", import.meta.url));
+const talkLengthMax = 8192;
+
+/** Starts `coco sandbox --json` and waits until it is ready. @throws {CocoError} SandboxFailed */
+export function startChildSandbox(
+  args: readonly string[],
+  stop: AbortSignal,
+): Promise<ChildSandbox> {
+  const child = spawn(process.execPath, [entry, "sandbox", "--json", ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const end = () => {
+    if (child.exitCode === null) child.kill("SIGTERM");
+  };
+  stop.addEventListener("abort", end);
+  let out = "";
+  let talk = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    talk = (talk + chunk.toString("utf8")).slice(-talkLengthMax);
+  });
+  return new Promise((resolve, reject) => {
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString("utf8");
+      const line = out.indexOf("\n");
+      if (line < 0 || child.pid === undefined) return;
+      const facts = JSON.parse(out.slice(0, line)) as SandboxFacts;
+      const stopChild = async () => {
+        stop.removeEventListener("abort", end);
+        end();
+        await ended;
+      };
+      resolve({ facts, pid: child.pid, stop: stopChild });
+    });
+    child.once("exit", (code) => {
+      const reason = talk.trim().split("\n").at(-1) ?? "";
+      reject(cliErrors.create("SandboxFailed", `it ended with code ${code}; ${reason}`));
+    });
+  });
+}

@@ -1,0 +1,109 @@
+/** The one place where the command line touches @coco/node. */
+import { createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { writeFile } from "../files.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** A node of this process. */
+interface RunningNode {
+  readonly url: string;
+  /** PEM. */
+  readonly serviceCertificatePem: string;
+  readonly ledgerDirectory: string;
+  readonly inspectUrl?: string | undefined;
+  stop(): Promise<void>;
+}
+
+interface NodeRoom {
+  startNode(
+    config: unknown,
+    options: {
+      /** Receives one JSON object per line. */
+      log(line: string): void;
+      /** Debugger of the thread that runs the app. */
+      readonly inspectPort?: number;
+    },
+  ): Promise<RunningNode>;
+}
+
+export interface SandboxNodeOptions {
+  readonly workspace: Workspace;
+  readonly host: string;
+  readonly port: number;
+  /** Files of the constitution; empty: the sandbox constitution. */
+  readonly constitutionFiles: readonly string[];
+  /** Port of the debugger of the thread that runs the app; undefined: none. */
+  readonly inspectPort: number | undefined;
+}
+
+/** A node that answers. */
+export interface SandboxNode {
+  readonly url: string;
+  /** PEM. */
+  readonly serviceCertificate: string;
+  readonly ledgerDirectory: string;
+  /** For the debugger; undefined without `inspectPort`. */
+  readonly inspectUrl: string | undefined;
+  stop(): Promise<void>;
+}
+
+const roomName: string = "@coco/node";
+
+export async function loadNodeRoom(): Promise<NodeRoom> {
+  return (await import(roomName)) as NodeRoom;
+}
+
+/** Starts a node that creates a new service for the members of the workspace. */
+export async function startSandboxNode(options: SandboxNodeOptions): Promise<SandboxNode> {
+  const { workspace, inspectPort } = options;
+  const config = toNodeConfig(options);
+  writeFile(join(workspace.directory, "node.json"), `${JSON.stringify(config, undefined, 2)}\n`);
+  const { startNode } = await loadNodeRoom();
+  const log = createWriteStream(workspace.logFile);
+  const node = await startNode(config, {
+    log: (line) => void log.write(`${line}\n`),
+    ...(inspectPort !== undefined && { inspectPort }),
+  });
+  return {
+    url: node.url,
+    serviceCertificate: node.serviceCertificatePem,
+    ledgerDirectory: node.ledgerDirectory,
+    inspectUrl: node.inspectUrl,
+    stop: async () => {
+      await node.stop();
+      await new Promise<void>((resolve) => log.end(() => resolve()));
+    },
+  };
+}
+
+/** CCF's configuration of a first node. */
+function toNodeConfig(options: SandboxNodeOptions): object {
+  const { workspace, host, port, constitutionFiles } = options;
+  const address = `${host}:${port}`;
+  const { members } = workspace;
+  return {
+    network: {
+      node_to_node_interface: { bind_address: `${host}:0` },
+      rpc_interfaces: { primary: { bind_address: address, published_address: address } },
+    },
+    command: {
+      type: "Start",
+      service_certificate_file: join(workspace.directory, "service_cert.pem"),
+      start: {
+        constitution_files: constitutionFiles,
+        members: members.map(({ cert, encryptionKey }) => ({
+          certificate_file: cert,
+          encryption_public_key_file: encryptionKey.replace("_enc_privk", "_enc_pubk"),
+        })),
+        service_configuration: { recovery_threshold: Math.floor(members.length / 2) + 1 },
+        initial_service_certificate_validity_days: 90,
+      },
+    },
+    node_certificate: {
+      subject_alt_names: [`iPAddress:${host}`, "dNSName:localhost"],
+      initial_validity_days: 90,
+    },
+    ledger: { directory: workspace.ledger },
+    snapshots: { directory: workspace.snapshots },
+  };
+}

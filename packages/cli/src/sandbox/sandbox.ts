@@ -1,0 +1,91 @@
+/** A one-node network for development: keys, node, opening, app. */
+import { join } from "node:path";
+import { buildApp } from "../app/build.ts";
+import type { AppBundle } from "../app/bundle.ts";
+import { templateDirectory } from "../app/templates.ts";
+import { cliErrors } from "../errors.ts";
+import { writeFile } from "../files.ts";
+import type { SandboxFacts } from "./facts.ts";
+import { createNetwork, type Network } from "./network.ts";
+import { type SandboxNode, startSandboxNode } from "./node-adapter.ts";
+import { checkPort } from "./preflight.ts";
+import { createWorkspace, type Workspace } from "./workspace.ts";
+
+export interface SandboxOptions {
+  /** Default: the logging sample. */
+  readonly app: string | undefined;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly memberCount: number;
+  readonly userCount: number;
+  readonly constitutionFiles: readonly string[];
+  readonly directory: string;
+  readonly isFresh: boolean;
+  readonly inspectPort: number | undefined;
+  readonly isColored: boolean;
+}
+
+export interface Sandbox {
+  readonly facts: SandboxFacts;
+  readonly workspace: Workspace;
+  readonly inspectUrl: string | undefined;
+  readonly appDirectory: string;
+  readonly bundle: AppBundle;
+  /** Remarks of the app's build. */
+  readonly notes: readonly string[];
+  deploy(bundle: AppBundle): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+const host = "127.0.0.1";
+
+/** Starts the sandbox; when it cannot, nothing keeps running. @throws {CocoError} */
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  if (options.memberCount < 1) throw cliErrors.create("Usage", "--members has to be at least 1");
+  await checkPort(host, options.port);
+  const appDirectory = options.app ?? templateDirectory("logging");
+  const building = buildApp(appDirectory, {
+    hasSourceMaps: true,
+    // The sample is checked by this project's own tests.
+    isChecked: options.app !== undefined,
+    isColored: options.isColored,
+  });
+  // A failed build is reported below, also when the workspace fails first.
+  building.catch(() => undefined);
+  const workspace = createWorkspace(options);
+  const node = await startSandboxNode({ ...options, workspace, host });
+  let network: Network | undefined;
+  try {
+    const { bundle, notes } = await building;
+    network = createNetwork({ ...node, members: workspace.members });
+    await network.activateMembers();
+    await network.open(workspace.users, bundle);
+    const facts = writeFacts(workspace, node);
+    const { deploy } = network;
+    const stop = () => stopAll(network, node);
+    const { inspectUrl } = node;
+    return { facts, workspace, inspectUrl, appDirectory, bundle, notes, deploy, stop };
+  } catch (error) {
+    await stopAll(network, node);
+    throw error;
+  }
+}
+
+async function stopAll(network: Network | undefined, node: SandboxNode): Promise<void> {
+  await network?.close();
+  await node.stop();
+}
+
+function writeFacts(workspace: Workspace, node: SandboxNode): SandboxFacts {
+  const serviceCert = join(workspace.directory, "service_cert.pem");
+  writeFile(serviceCert, node.serviceCertificate);
+  const facts: SandboxFacts = {
+    url: node.url,
+    serviceCert,
+    ledgerDir: node.ledgerDirectory,
+    members: workspace.members,
+    users: workspace.users,
+  };
+  writeFile(workspace.factsFile, `${JSON.stringify(facts, undefined, 2)}\n`);
+  return facts;
+}

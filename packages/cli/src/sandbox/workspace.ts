@@ -1,0 +1,126 @@
+/** The directory of a sandbox: keys, ledger, log, and what happens to the last run's. */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { certificateToId } from "../connection.ts";
+import { cliErrors } from "../errors.ts";
+import { readText } from "../files.ts";
+import { createIdentity, identityPaths } from "../identity.ts";
+import { type SandboxMember, type SandboxUser, sandboxFactsFile, sandboxLogFile } from "./facts.ts";
+
+export interface Workspace {
+  /** Absolute; keys and certificates are in it, as CCF's tools name them. */
+  readonly directory: string;
+  readonly ledger: string;
+  readonly snapshots: string;
+  readonly logFile: string;
+  readonly factsFile: string;
+  readonly members: readonly SandboxMember[];
+  readonly users: readonly SandboxUser[];
+  /** Where an earlier run's ledger was moved; undefined when there was none. */
+  readonly earlierLedger: string | undefined;
+}
+
+export interface WorkspaceOptions {
+  readonly directory: string;
+  readonly memberCount: number;
+  readonly userCount: number;
+  /** Removes what an earlier run left. */
+  readonly isFresh: boolean;
+}
+
+const ownNames: ReadonlySet<string> = new Set([
+  "earlier",
+  "ledger",
+  "snapshots",
+  "node.json",
+  "service_cert.pem",
+  sandboxFactsFile,
+  sandboxLogFile,
+]);
+const identityFile = /^(?:member|user)[0-9]+_(?:cert|privk|enc_privk|enc_pubk)\.pem$/;
+
+function isOwn(name: string): boolean {
+  return ownNames.has(name) || identityFile.test(name);
+}
+
+/** Makes the directory ready for a new network. @throws {CocoError} SandboxDataExists and others */
+export function createWorkspace(options: WorkspaceOptions): Workspace {
+  const directory = resolve(options.directory);
+  checkOwn(directory);
+  if (options.isFresh) removeOwn(directory);
+  const ledger = join(directory, "ledger");
+  const snapshots = join(directory, "snapshots");
+  const earlierLedger = setAside(directory, ["ledger", "snapshots"]);
+  try {
+    for (const path of [directory, ledger, snapshots]) mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    throw cliErrors.create("FileUnwritable", `${directory} (${code})`, { path: directory }, cause);
+  }
+  const factsFile = join(directory, sandboxFactsFile);
+  // A run that fails must not leave the facts of the last one behind.
+  rmSync(factsFile, { force: true });
+  return {
+    directory,
+    ledger,
+    snapshots,
+    logFile: join(directory, sandboxLogFile),
+    factsFile,
+    members: range(options.memberCount).map((index) => ensureMember(directory, `member${index}`)),
+    users: range(options.userCount).map((index) => ensureUser(directory, `user${index}`)),
+    earlierLedger,
+  };
+}
+
+const validityDays = 365;
+
+function ensureMember(directory: string, name: string): SandboxMember {
+  const { cert, key, encryptionKey } = identityPaths(directory, name);
+  if (!existsSync(cert)) {
+    createIdentity({ directory, name, validityDays, hasEncryptionKey: true });
+  }
+  return { id: certificateToId(readText(cert)), cert, key, encryptionKey };
+}
+
+function ensureUser(directory: string, name: string): SandboxUser {
+  const { cert, key } = identityPaths(directory, name);
+  if (!existsSync(cert)) {
+    createIdentity({ directory, name, validityDays, hasEncryptionKey: false });
+  }
+  return { id: certificateToId(readText(cert)), cert, key };
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, index) => index);
+}
+
+/** Refuses a directory with foreign files: `--fresh` would remove them. */
+function checkOwn(directory: string): void {
+  if (!existsSync(directory)) return;
+  const foreign = readdirSync(directory).find((name) => !isOwn(name));
+  if (foreign === undefined) return;
+  const detail = `${directory} holds ${foreign}`;
+  throw cliErrors.create("SandboxDataExists", detail, { path: directory });
+}
+
+function removeOwn(directory: string): void {
+  if (!existsSync(directory)) return;
+  for (const name of readdirSync(directory)) {
+    rmSync(join(directory, name), { recursive: true, force: true });
+  }
+}
+
+/** Moves what an earlier run wrote to earlier/N; keys stay. */
+function setAside(directory: string, names: readonly string[]): string | undefined {
+  const written = names.filter((name) => {
+    const path = join(directory, name);
+    return existsSync(path) && readdirSync(path).length > 0;
+  });
+  if (written.length === 0) return undefined;
+  const earlier = join(directory, "earlier");
+  mkdirSync(earlier, { recursive: true });
+  const target = join(earlier, String(readdirSync(earlier).length + 1));
+  mkdirSync(target);
+  for (const name of written) renameSync(join(directory, name), join(target, name));
+  return target;
+}
