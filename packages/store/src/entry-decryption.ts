@@ -10,6 +10,14 @@ function fail(entry: LedgerEntry, detail: string, cause?: unknown): CocoError {
   return ledgerErrors.create("WrongSecret", `${txId}: ${detail}`, { txId }, cause);
 }
 
+/** The private domain in clear. @throws {CocoError} DecryptionFailed */
+export function openEntry(aead: Aead, key: Uint8Array, entry: LedgerEntry): Uint8Array {
+  const { iv, ciphertext, tag, publicDomain } = entry;
+  const plain = aead.open(key, iv, ciphertext, tag, publicDomain);
+  // Platforms give subclasses whose `slice` shares memory; readers expect the plain class.
+  return new Uint8Array(plain.buffer, plain.byteOffset, plain.length);
+}
+
 /**
  * Decrypts the private part of a transaction. That authenticates the public part too.
  * @throws {CocoError} SecretMissing, WrongSecret, BadWriteSet
@@ -17,8 +25,7 @@ function fail(entry: LedgerEntry, detail: string, cause?: unknown): CocoError {
 export function decryptEntry(aead: Aead, entry: LedgerEntry, secrets: LedgerSecrets): WriteSet {
   const { key } = secrets.at(entry.txId.seqno);
   try {
-    const { iv, ciphertext, tag, publicDomain } = entry;
-    return decodeWriteSet(aead.open(key, iv, ciphertext, tag, publicDomain), "private");
+    return decodeWriteSet(openEntry(aead, key, entry), "private");
   } catch (cause) {
     if (!isCocoError(cause) || cause.code !== "DecryptionFailed") throw cause;
     throw fail(entry, "the key does not fit, or the bytes were changed", cause);

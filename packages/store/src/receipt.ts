@@ -203,11 +203,16 @@ export interface VerifiedReceipt {
   readonly claimsDigest: Uint8Array | undefined;
 }
 
+/** One block and nothing around it, so that no part of a receipt can be changed unnoticed. */
+const certificatePattern =
+  /^-----BEGIN CERTIFICATE-----[\r\n]+[A-Za-z0-9+/=\r\n]+-----END CERTIFICATE-----[\r\n]*$/;
+
 function parseCertificate(
   certificates: Certificates,
   pem: string,
   check: ReceiptCheck,
 ): CertificateInfo {
+  if (!certificatePattern.test(pem)) throw receiptRefusal(check, "a certificate is not PEM");
   try {
     return certificates.parse(pemToDer(pem));
   } catch (cause) {
