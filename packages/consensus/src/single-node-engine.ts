@@ -120,6 +120,7 @@ class SingleNodeEngine implements Engine {
     assert(view === this.#view, "the primary proposes entries of its own view");
     assert(firstSeqno === this.#seqno + 1, "seqnos have no gaps");
     assert(lastSeqno >= firstSeqno, "a batch has entries");
+    assert(this.#effects?.rolledBackTo === undefined, "a rollback is carried out before going on");
     const signatures: Seqno[] = [];
     let previous = firstSeqno;
     for (const mark of marks) {
