@@ -1,0 +1,284 @@
+/**
+ * The constitution contract: the functions validate, resolve and apply of one module that the
+ * members agreed on, and the ballots, which are scripts themselves. All of them run in the
+ * sandbox, with the table access of their stage and under the time limit.
+ */
+import { assert } from "@coco/base";
+import type { Guard, ModuleSource, Program, ScriptEngine } from "@coco/runtime";
+import type { Transaction } from "@coco/store";
+import { restrictTransaction, type ScriptAccess } from "./access.ts";
+import { governanceErrors } from "./errors.ts";
+import {
+  type CallSlot,
+  createBallotGlobals,
+  createConstitutionGlobals,
+  type HostApiPorts,
+} from "./host-api.ts";
+import { runScript, type ScriptResult } from "./script-runner.ts";
+import { governanceTables } from "./tables.ts";
+
+export interface Vote {
+  readonly member_id: string;
+  readonly vote: boolean;
+}
+
+export interface Validation {
+  readonly isValid: boolean;
+  readonly description: string;
+}
+
+/** The proposal on which a call decides. */
+export interface ProposalCase {
+  readonly text: string;
+  readonly proposalId: string;
+  readonly proposerId: string;
+}
+
+export interface Constitution {
+  /** Undefined in the result: validate did not return an object. */
+  validate(
+    transaction: Transaction,
+    source: string,
+    proposal: string,
+  ): ScriptResult<Validation | undefined>;
+  /** What `resolve` returned, as text. */
+  resolve(
+    transaction: Transaction,
+    source: string,
+    proposal: ProposalCase,
+    votes: readonly Vote[],
+  ): ScriptResult<string>;
+  apply(transaction: Transaction, source: string, proposal: ProposalCase): ScriptResult<undefined>;
+  /** Runs the function `vote` of a ballot; only `true` is a yes. */
+  vote(
+    transaction: Transaction,
+    ballot: string,
+    memberId: string,
+    proposal: ProposalCase,
+  ): ScriptResult<boolean>;
+  /** Whether a ballot compiles, evaluates and exports `vote`. */
+  checkBallot(transaction: Transaction, ballot: string, memberId: string): ScriptResult<boolean>;
+  /** @throws {CocoError} BadConstitution */
+  check(source: string): void;
+}
+
+export interface ConstitutionPorts extends Omit<HostApiPorts, "validateConstitution"> {
+  readonly engine: ScriptEngine;
+  readonly guard: Guard;
+  /** Puts the store in order after a script was terminated in the middle of a read or write. */
+  readonly repairStore: () => void;
+}
+
+/** A text ready to run: every call gets a program of its own, so calls share no state. */
+interface Loaded {
+  readonly modules: ModuleSource;
+  readonly globals: Readonly<Record<string, unknown>>;
+  readonly slot: CallSlot;
+}
+
+/** Time that governance code has at least, whatever the application's limit is. */
+export const executionTimeMsMin = 5000;
+const constitutionModule = "/public:ccf.gov.constitution[0]";
+const loadedCountMax = 4;
+
+/** The limit of the runtime options, never below the default. */
+function timeLimitMs(transaction: Transaction): number {
+  const options = governanceTables.jsRuntimeOptions.get(transaction);
+  return Math.max(executionTimeMsMin, options?.max_execution_time_ms ?? 0);
+}
+
+/** Parameters each function has to take: smallest and largest count. */
+const requiredFunctions = {
+  validate: [1, 1],
+  resolve: [3, 4],
+  apply: [2, 2],
+} as const;
+
+function checkParameterCounts(counts: Readonly<Record<string, number>>): void {
+  for (const [name, [countMin, countMax]] of Object.entries(requiredFunctions)) {
+    const count = counts[name] ?? -1;
+    if (count < 0) throw governanceErrors.create("BadConstitution", `${name} is not exported`);
+    if (count < countMin || count > countMax) {
+      const expected = countMin === countMax ? `${countMin}` : `${countMin} to ${countMax}`;
+      throw governanceErrors.create(
+        "BadConstitution",
+        `${name} takes ${count} parameters, not ${expected}`,
+      );
+    }
+  }
+}
+
+/** A module that reports the parameter count of each function of the module under test. */
+const inspectorModule = "/inspect.js";
+const inspectorSource = (subject: string, names: readonly string[]) => `
+import * as subject from ${JSON.stringify(subject)};
+const names = ${JSON.stringify(names)};
+export function inspect() {
+  return names.map((name) => (typeof subject[name] === "function" ? subject[name].length : -1));
+}
+`;
+
+/** Reads the counts that `inspect` returned, as numbers. */
+function toCounts(returned: unknown, names: readonly string[]): Record<string, number> {
+  const list = returned as readonly unknown[];
+  return Object.fromEntries(names.map((name, index) => [name, Number(list[index])]));
+}
+
+class SandboxedConstitution implements Constitution {
+  readonly #ports: ConstitutionPorts;
+  readonly #hostPorts: HostApiPorts;
+  /** Constitutions by their text; the least recently used one goes first. */
+  readonly #loaded = new Map<string, Loaded>();
+
+  constructor(ports: ConstitutionPorts) {
+    this.#ports = ports;
+    this.#hostPorts = { ...ports, validateConstitution: (text) => this.check(text) };
+  }
+
+  validate(transaction: Transaction, source: string, proposal: string) {
+    return this.#call(
+      transaction,
+      "governanceReadOnly",
+      source,
+      "validate",
+      [proposal],
+      (value) => {
+        if (typeof value !== "object" || value === null) return undefined;
+        const { valid, description } = value as Record<string, unknown>;
+        return {
+          isValid: valid === true,
+          description: typeof description === "string" ? description : "",
+        };
+      },
+    );
+  }
+
+  resolve(
+    transaction: Transaction,
+    source: string,
+    proposal: ProposalCase,
+    votes: readonly Vote[],
+  ) {
+    const list = votes.map(({ member_id, vote }) => ({ member_id, vote }));
+    const args = [proposal.text, proposal.proposerId, list, proposal.proposalId];
+    return this.#call(transaction, "governanceReadOnly", source, "resolve", args, (value) =>
+      typeof value === "string" ? value : String(value),
+    );
+  }
+
+  apply(transaction: Transaction, source: string, proposal: ProposalCase) {
+    const args = [proposal.text, proposal.proposalId];
+    return this.#call(transaction, "governanceApply", source, "apply", args, () => undefined);
+  }
+
+  vote(transaction: Transaction, ballot: string, memberId: string, proposal: ProposalCase) {
+    const loaded = this.#loadBallot(ballot, memberId);
+    const args = [proposal.text, proposal.proposerId];
+    return this.#guarded(transaction, "governanceReadOnly", loaded, (program) => {
+      return program.call(ballotModule(memberId), "vote", args) === true;
+    });
+  }
+
+  checkBallot(transaction: Transaction, ballot: string, memberId: string) {
+    const loaded = this.#loadBallot(ballot, memberId);
+    return this.#guarded(transaction, "governanceReadOnly", loaded, (program) => {
+      return toCounts(program.call(inspectorModule, "inspect", []), ["vote"])["vote"] !== -1;
+    });
+  }
+
+  check(source: string): void {
+    if (source === "") throw governanceErrors.create("BadConstitution", "it is empty");
+    const names = Object.keys(requiredFunctions);
+    const sources = new Map([
+      [constitutionModule, source],
+      [inspectorModule, inspectorSource(constitutionModule, names)],
+    ]);
+    // Without a transaction: looking at the text has no effects.
+    const { modules, globals } = this.#load(sources, createConstitutionGlobals);
+    const { engine, guard } = this.#ports;
+    const describe = (thrown: unknown) => engine.describeFailure(modules, thrown);
+    const result = runScript(guard, executionTimeMsMin, describe, () =>
+      toCounts(engine.createProgram(modules, globals).call(inspectorModule, "inspect", []), names),
+    );
+    if (result.kind === "threw") {
+      throw governanceErrors.create("BadConstitution", result.failure.reason);
+    }
+    checkParameterCounts(result.value);
+  }
+
+  #call<Value>(
+    transaction: Transaction,
+    access: ScriptAccess,
+    source: string,
+    name: "validate" | "resolve" | "apply",
+    args: readonly unknown[],
+    reduce: (returned: unknown) => Value,
+  ): ScriptResult<Value> {
+    const loaded = this.#loadConstitution(source);
+    return this.#guarded(transaction, access, loaded, (program) =>
+      reduce(program.call(constitutionModule, name, args)),
+    );
+  }
+
+  #guarded<Value>(
+    transaction: Transaction,
+    access: ScriptAccess,
+    { modules, globals, slot }: Loaded,
+    action: (program: Program) => Value,
+  ): ScriptResult<Value> {
+    assert(slot.restricted === undefined, "A text runs one call at a time.");
+    const { engine, guard, repairStore } = this.#ports;
+    const timeoutMs = timeLimitMs(transaction);
+    const describe = (thrown: unknown) => engine.describeFailure(modules, thrown);
+    slot.restricted = restrictTransaction(transaction, access);
+    slot.effects = access === "governanceApply" ? transaction : undefined;
+    try {
+      const result = runScript(guard, timeoutMs, describe, () =>
+        action(engine.createProgram(modules, globals)),
+      );
+      if (result.kind === "threw" && result.isTimeout) repairStore();
+      return result;
+    } finally {
+      slot.restricted = undefined;
+      slot.effects = undefined;
+    }
+  }
+
+  #loadConstitution(source: string): Loaded {
+    const known = this.#loaded.get(source);
+    this.#loaded.delete(source);
+    const loaded =
+      known ?? this.#load(new Map([[constitutionModule, source]]), createConstitutionGlobals);
+    this.#loaded.set(source, loaded);
+    const [oldest] = this.#loaded.keys();
+    if (this.#loaded.size > loadedCountMax && oldest !== undefined) this.#loaded.delete(oldest);
+    return loaded;
+  }
+
+  #loadBallot(ballot: string, memberId: string): Loaded {
+    const module = ballotModule(memberId);
+    const sources = new Map([
+      [module, ballot],
+      [inspectorModule, inspectorSource(module, ["vote"])],
+    ]);
+    return this.#load(sources, createBallotGlobals);
+  }
+
+  #load(
+    sources: ReadonlyMap<string, string>,
+    createGlobals: typeof createConstitutionGlobals,
+  ): Loaded {
+    const slot: CallSlot = { restricted: undefined, effects: undefined };
+    const globals = createGlobals(this.#hostPorts, slot);
+    return { modules: { read: (name) => sources.get(name) }, globals, slot };
+  }
+}
+
+function ballotModule(memberId: string): string {
+  return `/public:ccf.gov.proposals_info.ballots[m[${memberId}]]`;
+}
+
+/** Makes the runner of constitutions and ballots. */
+export function createConstitution(ports: ConstitutionPorts): Constitution {
+  return new SandboxedConstitution(ports);
+}
