@@ -24,6 +24,58 @@ export type {
   TxId,
   TxStatus,
 } from "./application.ts";
+export {
+  type Authentication,
+  type Authenticator,
+  type AuthenticatorOptions,
+  type AuthFailure,
+  createAuthenticator,
+  policyName,
+  refusalToResponse,
+} from "./auth/authenticator.ts";
+export type { PolicyCheck, PolicyInput, PolicyResult } from "./auth/policy.ts";
+export {
+  type Bundle,
+  type BundleFolder,
+  type BundleModule,
+  folderToBundle,
+  parseBundle,
+} from "./bundle/bundle.ts";
+export {
+  describeEndpoints,
+  type InstalledApp,
+  readJsApp,
+  removeJsApp,
+  setJsApp,
+} from "./bundle/installed-app.ts";
+export {
+  createStaticEndpointTable,
+  createStoredEndpointTable,
+} from "./endpoints/endpoint-tables.ts";
+export { type Routing, routeRequest } from "./endpoints/match-response.ts";
+export { type PathTemplate, parsePathTemplate } from "./endpoints/path-template.ts";
+export {
+  isScriptHandler,
+  type ScriptHandler,
+  type StoredEndpoint,
+} from "./endpoints/stored-endpoint.ts";
+export {
+  issuersToRefresh,
+  type JwtIssuerMetadata,
+  type JwtKeyChanges,
+  type JwtSigningKey,
+  removeJwtPublicSigningKeys,
+  setJwtPublicSigningKeys,
+} from "./jwt/signing-keys.ts";
+export { createOpenapiDocument, type OpenapiOptions } from "./openapi.ts";
+export { requestErrors } from "./request-errors.ts";
+export {
+  type RpcErrorCode,
+  rpcErrorBody,
+  rpcErrorResponse,
+  rpcErrorStatuses,
+  toSortedJson,
+} from "./rpc-errors.ts";
 export type {
   FailureDescription,
   Guard,
@@ -33,3 +85,27 @@ export type {
 } from "./script-engine.ts";
 export { scriptErrors } from "./script-errors.ts";
 export { createSesEngine, type SesEngineOptions } from "./ses/ses-engine.ts";
+export { tableNames } from "./table-names.ts";
+export {
+  caCertificateBundlesTable,
+  defaultRuntimeOptions,
+  endpointsTable,
+  interpreterFlushValue,
+  jwtIssuersTable,
+  jwtSigningKeysTable,
+  type MemberAck,
+  type MemberInfo,
+  memberAcksTable,
+  memberCertificatesTable,
+  memberEncryptionKeysTable,
+  memberInfoTable,
+  modulesBytecodeTable,
+  modulesBytecodeVersion,
+  modulesTable,
+  readRuntimeOptions,
+  runtimeOptionsValue,
+  type StoredRuntimeOptions,
+  type UserInfo,
+  userCertificatesTable,
+  userInfoTable,
+} from "./tables.ts";
