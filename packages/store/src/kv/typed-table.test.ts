@@ -23,6 +23,7 @@ describe("codecs", () => {
           expect(stored).toMatch(/^[\x00-\xff]*$/);
           expect(codec.decode(stored)).toEqual(value);
         }),
+        { numRuns: 50 },
       );
     check(textCodec, fc.string({ unit: "grapheme" }));
     check(bytesCodec, fc.uint8Array());
