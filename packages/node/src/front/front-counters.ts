@@ -6,7 +6,7 @@
 /** Interfaces one front can count. */
 export const frontInterfaceCountMax = 32;
 
-const interfaceCounters = [
+export const interfaceCounterNames = [
   "active",
   "peak",
   "requests",
@@ -27,12 +27,12 @@ const workerCounters = [
   "batches",
 ] as const;
 
-export type InterfaceCounter = (typeof interfaceCounters)[number];
+export type InterfaceCounter = (typeof interfaceCounterNames)[number];
 export type WorkerCounter = (typeof workerCounters)[number];
 
 /** Octets of shared memory for the counters of one front worker. */
 export const frontCountersSizeBytes =
-  8 * (workerCounters.length + interfaceCounters.length * frontInterfaceCountMax);
+  8 * (workerCounters.length + interfaceCounterNames.length * frontInterfaceCountMax);
 
 /** Reads and writes the counters in `memory`. */
 export class FrontCounters {
@@ -71,10 +71,10 @@ export class FrontCounters {
 }
 
 const workerIndex = indexOf(workerCounters);
-const interfaceIndex = indexOf(interfaceCounters);
+const interfaceIndex = indexOf(interfaceCounterNames);
 
 function offsetOf(index: number, counter: InterfaceCounter): number {
-  return workerCounters.length + index * interfaceCounters.length + interfaceIndex[counter];
+  return workerCounters.length + index * interfaceCounterNames.length + interfaceIndex[counter];
 }
 
 function indexOf<const Name extends string>(names: readonly Name[]): Record<Name, number> {
