@@ -94,7 +94,7 @@ function isNewer(folder, builtMs) {
   return readdirSync(folder, { withFileTypes: true }).some((entry) => {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return isNewer(path, builtMs);
-    const isSource = /\.ts$/.test(entry.name) && !/\.(test|bench)\.ts$/.test(entry.name);
+    const isSource = /\.ts$/.test(entry.name) && !/\.(test|bench|testing)\.ts$/.test(entry.name);
     return isSource && statSync(path).mtimeMs > builtMs;
   });
 }

@@ -26,8 +26,8 @@ export const appCommands: readonly CommandDescription[] = [
     path: "app build",
     summary: "Build an app into a bundle",
     details:
-      "A directory with app.json and src/*.js is taken as it is. TypeScript sources are checked\n" +
-      "(when the app has a tsconfig.json and TypeScript is installed), compiled, and bundled with\n" +
+      "A directory with app.json and src/*.js is taken as it is. TypeScript sources are checked " +
+      "(when the app has a tsconfig.json and TypeScript is installed), compiled, and bundled with " +
       "what they import.",
     arguments: [{ name: "<dir>", description: "app directory" }],
     options: [

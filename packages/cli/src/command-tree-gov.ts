@@ -10,8 +10,8 @@ export const governanceCommands: readonly CommandDescription[] = [
     path: "gov propose",
     summary: "Propose something to the members",
     details:
-      'The file holds {"actions": [{"name": ..., "args": ...}]}. With --prepare, nothing is sent:\n' +
-      "the message is written with the bytes that an HSM has to sign; --finish sends it with the\n" +
+      'The file holds {"actions": [{"name": ..., "args": ...}]}. With --prepare, nothing is sent: ' +
+      "the message is written with the bytes that an HSM has to sign; --finish sends it with the " +
       "signature.",
     arguments: [{ name: "[file]", description: "proposal (JSON); - reads stdin" }],
     options: [

@@ -13,8 +13,8 @@ export const ledgerCommands: readonly CommandDescription[] = [
     path: "ledger verify",
     summary: "Verify every transaction and signature of a ledger",
     details:
-      "Checks the files' structure, the Merkle tree, every node signature and every COSE root\n" +
-      "signature. With --service-cert, that the ledger belongs to that service. Exit code 4 and\n" +
+      "Checks the files' structure, the Merkle tree, every node signature and every COSE root " +
+      "signature. With --service-cert, that the ledger belongs to that service. Exit code 4 and " +
       "the place when anything does not fit.",
     arguments: [ledgerDirectory],
     options: [
@@ -31,8 +31,8 @@ export const ledgerCommands: readonly CommandDescription[] = [
     path: "ledger decrypt",
     summary: "Recover the ledger secrets from members' keys and decrypt the ledger",
     details:
-      "Decrypts the recovery shares with the members' encryption keys (memberN_enc_privk.pem),\n" +
-      "combines as many as the service's threshold asks for, and decrypts every private part.\n" +
+      "Decrypts the recovery shares with the members' encryption keys (memberN_enc_privk.pem), " +
+      "combines as many as the service's threshold asks for, and decrypts every private part. " +
       "With --table, prints the history of that table.",
     arguments: [ledgerDirectory],
     options: [

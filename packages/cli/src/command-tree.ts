@@ -19,8 +19,8 @@ const sandbox: CommandDescription = {
   path: "sandbox",
   summary: "Open a one-node network on this machine",
   details:
-    "Makes member and user keys, starts a node with virtual (insecure) attestation, opens the\n" +
-    "service and deploys the app. The app directory is watched: a saved change is served at once,\n" +
+    "Makes member and user keys, starts a node with virtual (insecure) attestation, opens the " +
+    "service and deploys the app. The app directory is watched: a saved change is served at once, " +
     "and a change that does not compile leaves the old version in place.",
   options: [
     {
@@ -85,7 +85,7 @@ const keyGenerate: CommandDescription = {
   path: "key generate",
   summary: "Make the key and certificate of a member or user",
   details:
-    "A member also gets an RSA key pair for its recovery share unless --no-encryption-key is\n" +
+    "A member also gets an RSA key pair for its recovery share unless --no-encryption-key is " +
     "given. Private keys are readable by their owner only. Existing files are never replaced.",
   options: [
     {
@@ -117,7 +117,7 @@ const benchLogging: CommandDescription = {
   path: "bench logging",
   summary: "Measure writes and reads of the logging app",
   details:
-    "Without --url it starts its own network, and removes it afterwards. With --url it drives any\n" +
+    "Without --url it starts its own network, and removes it afterwards. With --url it drives any " +
     "CCF-compatible node that serves the logging sample.",
   options: [
     { flags: "--duration <time>", description: "of each phase: 10s, 2m, 500ms", default: "10s" },

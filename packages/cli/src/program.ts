@@ -41,6 +41,15 @@ function countVerbosity(argv: readonly string[]): number {
   return argv.includes("-vv") ? 2 : argv.includes("-v") ? 1 : 0;
 }
 
+const rootHelp = `
+Start here:
+  coco sandbox            open a one-node network
+
+Every option is an environment variable too: --service-cert is COCO_SERVICE_CERT. Data goes to
+stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 the command line is not
+understood, 3 no connection, 4 verification failed.
+`;
+
 /** The whole tree; also used to print the reference page. */
 export function createProgram(
   base: Omit<CommandContext, "verbosity">,
@@ -50,10 +59,7 @@ export function createProgram(
   const program = configure(new Command("coco"), base)
     .description("Confidential consortium ledgers: sandbox, nodes, governance, apps, audit.")
     .version(version, "-V, --version")
-    .addHelpText(
-      "after",
-      `\nStart here:\n  coco sandbox${" ".repeat(12)}open a one-node network\n`,
-    );
+    .addHelpText("after", rootHelp);
   const groups = new Map<string, Command>();
   for (const description of commandTree) {
     const words = description.path.split(" ");
@@ -82,6 +88,7 @@ function findGroup(
 function configure(command: Command, streams: Streams): Command {
   return command
     .exitOverride()
+    .configureHelp({ optionDescription: describeOption })
     .showHelpAfterError("(add --help for the options and examples)")
     .showSuggestionAfterError()
     .configureOutput({
@@ -90,6 +97,14 @@ function configure(command: Command, streams: Streams): Command {
       outputError: (text, write) =>
         write(`COCO-9000 ${text.replace(/^error: /, "The command line is not understood: ")}`),
     });
+}
+
+/** Without the variable's name, which follows from the flag: the root help says how. */
+function describeOption({ description, defaultValue, argChoices }: Option): string {
+  const facts = argChoices === undefined ? [] : [`choices: ${argChoices.join(", ")}`];
+  const isShown = typeof defaultValue === "string" || typeof defaultValue === "number";
+  if (isShown) facts.push(`default: ${defaultValue}`);
+  return facts.length === 0 ? description : `${description} (${facts.join("; ")})`;
 }
 
 function createCommand(
@@ -108,7 +123,7 @@ function createCommand(
   for (const option of description.options ?? []) {
     command.addOption(createOption(option, environment));
   }
-  command.addOption(new Option("-v, --verbose", "say more").argParser(count).default(0));
+  command.addOption(new Option("-v, --verbose", "say more; twice: causes too").argParser(count));
   command.addHelpText("after", `\nExamples:\n${examplesToText(description)}`);
   command.action(async (...received: unknown[]) => {
     const options = command.opts();
