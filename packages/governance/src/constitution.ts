@@ -78,6 +78,8 @@ interface Loaded {
 
 /** Time that governance code has at least, whatever the application's limit is. */
 export const executionTimeMsMin = 5000;
+/** Time to load a proposed constitution: less than the call of validate around it has. */
+const checkTimeMs = 2500;
 const constitutionModule = "/public:ccf.gov.constitution[0]";
 const loadedCountMax = 4;
 
@@ -197,7 +199,7 @@ class SandboxedConstitution implements Constitution {
     const { modules, globals } = this.#load(sources, createConstitutionGlobals);
     const { engine, guard } = this.#ports;
     const describe = (thrown: unknown) => engine.describeFailure(modules, thrown);
-    const result = runScript(guard, executionTimeMsMin, describe, () =>
+    const result = runScript(guard, checkTimeMs, describe, () =>
       toCounts(engine.createProgram(modules, globals).call(inspectorModule, "inspect", []), names),
     );
     if (result.kind === "threw") {

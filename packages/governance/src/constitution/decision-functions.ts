@@ -1,5 +1,5 @@
 /** Last parts of the constitutions: the three functions that a service calls. */
-export const validateAndApplySource = String.raw`
+export const validateAndApplySource = `
 export function validate(input) {
   const proposal = JSON.parse(input);
   if (!Array.isArray(proposal?.actions)) {
@@ -29,7 +29,7 @@ export function apply(proposal, proposalId) {
 `;
 
 /** More than half of the active members have to vote yes. */
-export const majoritySource = String.raw`
+export const majoritySource = `
 export function resolve(proposal, proposerId, votes) {
   const yesCount = votes.filter((vote) => vote.vote).length;
   let activeCount = 0;
@@ -41,7 +41,7 @@ export function resolve(proposal, proposerId, votes) {
 `;
 
 /** For development: what a member proposes is accepted at once. */
-export const acceptAllSource = String.raw`
+export const acceptAllSource = `
 export function resolve(proposal, proposerId, votes) {
   return "Accepted";
 }

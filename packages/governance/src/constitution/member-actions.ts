@@ -1,5 +1,5 @@
 /** Part of the default constitution: members, users, and the constitution itself. */
-export const memberActionsSource = String.raw`
+export const memberActionsSource = `
 defineAction("set_constitution", { constitution: nonEmptyString }, setConstitution, (args) => {
   ccf.gov.validateConstitution(args.constitution);
 });

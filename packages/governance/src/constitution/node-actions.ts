@@ -1,5 +1,5 @@
 /** Part of the default constitution: nodes and the code they may run. */
-export const nodeActionsSource = String.raw`
+export const nodeActionsSource = `
 function requireNode(nodeId) {
   const info = readJson(tables.nodeInfo, nodeId);
   if (info === undefined) throw new Error("Node " + nodeId + " does not exist");

@@ -1,5 +1,5 @@
 /** Part of the default constitution: the service, its configuration, secrets and ledger. */
-export const serviceActionsSource = String.raw`
+export const serviceActionsSource = `
 function checkRecoveryThreshold(config, threshold) {
   if (threshold === undefined || threshold === config.recovery_threshold) return;
   const { status } = requireServiceInfo();
