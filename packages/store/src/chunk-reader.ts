@@ -1,7 +1,7 @@
 import type { CocoError } from "@coco/base";
 import { type ChunkName, parseChunkName } from "./chunk-name.ts";
 import { ledgerErrors } from "./errors.ts";
-import { decodeEntryHeader, entryHeaderBytes } from "./ledger-entry.ts";
+import { decodeEntryHeader, entryFlag, entryHeaderBytes } from "./ledger-entry.ts";
 
 /** A file of the ledger directory, opened for reading at any place. */
 export interface LedgerFile {
@@ -40,6 +40,10 @@ function failChunk(file: string, detail: string, offset: number, seqno?: number)
     offset,
     seqno,
   });
+}
+
+function isChunkEnd(entry: Uint8Array): boolean {
+  return (entry[1]! & entryFlag.endChunkAfter) !== 0;
 }
 
 /** Reads exactly `lengthBytes`. @throws {CocoError} BadChunk when the file is shorter */
@@ -132,6 +136,11 @@ export class ChunkReader {
       yield { file: this.file.name, seqno, offset, bytes };
       offset += bytes.length;
       seqno++;
+      if (!this.isComplete && offset < this.entriesEnd && isChunkEnd(bytes)) {
+        // The table of positions was being written when the node stopped.
+        this.#incompleteTail = { offset, sizeBytes: this.entriesEnd - offset };
+        return;
+      }
     }
     if (this.isComplete) table.expectEnd(seqno);
   }

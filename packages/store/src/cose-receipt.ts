@@ -127,7 +127,7 @@ export function verifyCoseReceipt(
   const key = followServiceEndorsements(crypto, trusted, expected.endorsements ?? []);
   const leaf = leafComponentsToDigest(crypto, receipt.leaf);
   const { root } = foldProof(leaf, receipt.proof);
-  const refusal = checkCoseSignature(crypto, receipt.cose, key, root);
+  const refusal = checkCoseSignature(crypto, receipt.cose, key, root, 1);
   if (refusal !== undefined) {
     throw receiptRefusal(refusal.includes("key") ? "key" : "signature", refusal);
   }

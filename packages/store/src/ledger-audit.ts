@@ -11,13 +11,13 @@ import {
 import {
   type ChunkEntry,
   ChunkReader,
+  chunkHeaderBytes,
   type IncompleteTail,
   type LedgerFile,
 } from "./chunk-reader.ts";
 import { ledgerErrors } from "./errors.ts";
 import { orderLedgerFiles } from "./ledger-directory.ts";
 import { decodeLedgerEntry, entryFlag, entryType, type LedgerEntry } from "./ledger-entry.ts";
-import { ledgerTable } from "./ledger-tables.ts";
 import { createMerkleTree, MerkleTree } from "./merkle-tree.ts";
 import { ServiceState } from "./service-state.ts";
 import {
@@ -45,6 +45,8 @@ export interface AuditOptions {
   readonly crypto: Hash & Verifier & Certificates;
   /** PEM: the ledger must belong to this service. */
   readonly serviceCertificate?: string | undefined;
+  /** Accept an open chunk whose last write was cut off; it is reported. */
+  readonly allowIncompleteTail?: boolean | undefined;
   /** Called for each transaction in order, after its own checks, before a signature covers it. */
   readonly onTransaction?: ((transaction: AuditedTransaction) => void) | undefined;
 }
@@ -74,12 +76,6 @@ export interface AuditReport {
   /** Files that were not read: set aside, of an unfinished recovery, or no ledger files. */
   readonly otherFiles: readonly string[];
 }
-
-const signatureTables: ReadonlySet<string> = new Set([
-  ledgerTable.signatures,
-  ledgerTable.coseSignatures,
-  ledgerTable.tree,
-]);
 
 /** Leaves that are kept below the last recorded tree, to compare the next ones byte for byte. */
 const keptLeaves = 65_536;
@@ -149,29 +145,40 @@ class Auditor {
 
   #auditChunk(file: LedgerFile): void {
     const reader = new ChunkReader(file);
+    let flags = 0;
     for (const place of reader.entries()) {
       try {
-        this.#auditEntry(place);
+        flags = this.#auditEntry(place, flags);
       } catch (cause) {
         throw isCocoError(cause) ? withPlace(cause, place) : cause;
       }
     }
-    if (reader.isComplete && !this.#wasLastSignature) {
-      const detail = `${file.name} does not end with a signature`;
-      throw ledgerErrors.create("BadChunk", detail, { file: file.name, seqno: this.#last.seqno });
-    }
+    const bad = (detail: string) =>
+      ledgerErrors.create("BadChunk", `${file.name}: ${detail}`, {
+        file: file.name,
+        offset: reader.incompleteTail?.offset ?? reader.entriesEnd,
+        seqno: this.#last.seqno,
+      });
+    if (reader.isComplete && !this.#wasLastSignature) throw bad("it does not end with a signature");
     const tail = reader.incompleteTail;
-    if (tail !== undefined) this.#incompleteTail = { ...tail, file: file.name };
+    if (tail !== undefined) {
+      const { offset, sizeBytes } = tail;
+      if (this.#options.allowIncompleteTail !== true) {
+        throw bad(`${sizeBytes} bytes at ${offset} are no whole entry: the file was cut off`);
+      }
+      this.#incompleteTail = { ...tail, file: file.name };
+    } else if (!reader.isComplete && (flags & entryFlag.endChunkAfter) !== 0) {
+      throw bad("its last entry ends the chunk, but the table of positions is missing");
+    }
   }
 
-  #auditEntry(place: ChunkEntry): void {
+  /** @param flagsBefore of the entry before in the same chunk. @returns the entry's flags */
+  #auditEntry(place: ChunkEntry, flagsBefore: number): number {
     const entry = decodeLedgerEntry(place.bytes);
     this.#checkContinuity(entry, place);
     const writeSet = decodeWriteSet(entry.publicDomain, "public", entry.mapsOffset);
     const isSignature = isSignatureWriteSet(writeSet);
-    if (!isSignature && (entry.flags & entryFlag.endChunkAfter) !== 0) {
-      throw ledgerErrors.create("BadEntry", "a chunk may end only with a signature");
-    }
+    this.#checkFlags(entry.flags, flagsBefore, place, isSignature);
     // A new node's or service's rows are in force for signatures from the next transaction on.
     if (isSignature) this.#auditSignature(entry, writeSet);
     this.#service.apply(writeSet, entry.txId.seqno);
@@ -179,6 +186,20 @@ class Auditor {
     this.#tree.append(entryToLeaf(this.#crypto, entry));
     this.#last = entry.txId;
     this.#wasLastSignature = isSignature;
+    return entry.flags;
+  }
+
+  #checkFlags(flags: number, before: number, place: ChunkEntry, isSignature: boolean): void {
+    const isFirst = place.offset === chunkHeaderBytes;
+    if ((flags & entryFlag.endChunkBefore) !== 0 && !isFirst) {
+      throw ledgerErrors.create("BadEntry", "the chunk should have ended before this entry");
+    }
+    if (!isFirst && (before & entryFlag.endChunkAfter) !== 0) {
+      throw ledgerErrors.create("BadEntry", "the chunk should have ended with the entry before");
+    }
+    if ((flags & entryFlag.endChunkAfter) !== 0 && !isSignature) {
+      throw ledgerErrors.create("BadEntry", "a chunk may end only with a signature");
+    }
   }
 
   #checkContinuity(entry: LedgerEntry, place: ChunkEntry): void {
@@ -198,10 +219,7 @@ class Auditor {
 
   #auditSignature(entry: LedgerEntry, writeSet: WriteSet): void {
     const bad = (detail: string) => ledgerErrors.create("BadSignatureTransaction", detail);
-    for (const { name } of writeSet.maps) {
-      if (!signatureTables.has(name)) throw bad("it writes other tables too");
-    }
-    if (entry.ciphertext.length > 0) throw bad("it writes private tables too");
+    checkPlainEntry(entry, bad);
     const signature = readSignature(writeSet);
     if (signature.seqno !== entry.txId.seqno || signature.view !== entry.txId.view) {
       throw bad("it names another transaction");
@@ -210,13 +228,15 @@ class Auditor {
     if (!equalBytes(root, signature.root)) {
       throw ledgerErrors.create("BadSignature", "the signed root is not the root of the ledger");
     }
-    const key = this.#service.signingKey(signature.nodeId, signature.certificate);
+    // Type 4 came with a version that signs with the certificates of the tables.
+    const isExact = entry.type === entryType.writeSetWithBoth;
+    const key = this.#service.signingKey(signature.nodeId, signature.certificate, isExact);
     const preimage = this.#tree.rootPreimage();
     const { crypto } = this.#options;
     const refusal = checkNodeSignature(crypto, key.publicKey, root, preimage, signature.signature);
     if (refusal !== undefined) throw ledgerErrors.create("BadSignature", refusal);
     this.#auditCose(signature, root);
-    if (signature.serialisedTree !== undefined) this.#auditTree(signature.serialisedTree);
+    this.#auditTree(signature.serialisedTree);
     if (key.isEndorsed || signature.cose !== undefined) this.#lastEndorsedSeqno = signature.seqno;
     this.#signatures++;
     this.#lastSigned = entry.txId;
@@ -260,6 +280,15 @@ class Auditor {
       throw ledgerErrors.create("UntrustedService", "its key differs from the given certificate's");
     }
   }
+}
+
+/** A signature transaction has no private part, no claims, and nothing in its reserved field. */
+function checkPlainEntry(entry: LedgerEntry, bad: (detail: string) => CocoError): void {
+  if (entry.ciphertext.length > 0) throw bad("it writes private tables too");
+  if (entry.claimsDigest?.some((byte) => byte !== 0) === true) throw bad("it has claims");
+  const reserved = entry.publicDomain.subarray(entry.mapsOffset - 8, entry.mapsOffset);
+  const isOld = entry.type === entryType.writeSet;
+  if (!isOld && reserved.some((byte) => byte !== 0)) throw bad("its reserved field is not 0");
 }
 
 /** The same error, with the place in the files in its text and facts. */

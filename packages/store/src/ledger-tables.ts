@@ -19,6 +19,10 @@ export const ledgerTable = {
 /** Key of the only row of a table with one value: 8 zero bytes. */
 export const singletonKey: Uint8Array = new Uint8Array(8);
 
+export function isSingletonKey(key: Uint8Array): boolean {
+  return key.length === 8 && key.every((byte) => byte === 0);
+}
+
 export function findMap(writeSet: WriteSet, name: string): MapChanges | undefined {
   for (const map of writeSet.maps) if (map.name === name) return map;
   return undefined;
@@ -27,7 +31,7 @@ export function findMap(writeSet: WriteSet, name: string): MapChanges | undefine
 /** The value written to a table with one value; undefined when it was not written. */
 export function findSingleton(writeSet: WriteSet, name: string): Uint8Array | undefined {
   for (const [key, value] of findMap(writeSet, name)?.writes ?? []) {
-    if (key.length === 8 && key.every((byte) => byte === 0)) return value;
+    if (isSingletonKey(key)) return value;
   }
   return undefined;
 }

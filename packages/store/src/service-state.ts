@@ -21,6 +21,8 @@ interface NodeState {
   selfSigned: string | undefined;
   /** Issued by the service. */
   endorsed: string | undefined;
+  /** All certificates that were ever recorded: a node signs with an older one for a while. */
+  readonly recorded: Set<string>;
 }
 
 /** The service identity in force at some point of the ledger. */
@@ -79,7 +81,7 @@ export class ServiceState {
     const id = bytesToLatin1(key);
     let node = this.#nodes.get(id);
     if (node === undefined) {
-      node = { status: "Pending", selfSigned: undefined, endorsed: undefined };
+      node = { status: "Pending", selfSigned: undefined, endorsed: undefined, recorded: new Set() };
       this.#nodes.set(id, node);
     }
     return node;
@@ -94,14 +96,21 @@ export class ServiceState {
       if (!nodeStatuses.has(status)) throw fail("a node has an unknown status");
       const node = this.#node(key);
       node.status = status as NodeStatus;
-      if (typeof record["cert"] === "string") node.selfSigned = record["cert"];
+      if (typeof record["cert"] === "string") {
+        node.selfSigned = record["cert"];
+        node.recorded.add(record["cert"]);
+      }
     }
     for (const key of changes.removes) this.#nodes.delete(bytesToLatin1(key));
   }
 
   #applyEndorsed(writeSet: WriteSet): void {
     const changes = findMap(writeSet, ledgerTable.endorsedCertificates);
-    for (const [key, value] of changes?.writes ?? []) this.#node(key).endorsed = utf8(value);
+    for (const [key, value] of changes?.writes ?? []) {
+      const node = this.#node(key);
+      node.endorsed = utf8(value);
+      node.recorded.add(node.endorsed);
+    }
     for (const key of changes?.removes ?? []) {
       const node = this.#nodes.get(bytesToLatin1(key));
       if (node !== undefined) node.endorsed = undefined;
@@ -138,12 +147,14 @@ export class ServiceState {
   /**
    * The key with which a node may sign now.
    * @param recorded the certificate in the signature transaction, which must have the same key
+   * @param isExact true: it must be one of those that the ledger recorded for the node
    * @returns the key, and whether the service in force endorsed it
    * @throws {CocoError} UntrustedNode
    */
   signingKey(
     nodeId: string,
     recorded: string | undefined,
+    isExact: boolean,
   ): { readonly publicKey: Uint8Array; readonly isEndorsed: boolean } {
     const short = nodeId.slice(0, 64);
     const refuse = (detail: string) =>
@@ -154,6 +165,9 @@ export class ServiceState {
     const pem = node.endorsed ?? node.selfSigned;
     if (pem === undefined) throw refuse("it has no certificate");
     const certificate = this.#parse(pem);
+    if (isExact && (recorded === undefined || !node.recorded.has(recorded))) {
+      throw refuse("it signs with another certificate than the recorded ones");
+    }
     if (recorded !== undefined) {
       const { publicKey } = this.#parse(recorded);
       if (!equalBytes(publicKey, certificate.publicKey)) throw refuse("its key differs");

@@ -47,7 +47,15 @@ function expand(): void {
   }
 }
 
-/** One compression: `input` state at `inputAt` through `rounds` to `output` at `outputAt`. */
+function sum0(a: number): number {
+  return ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
+}
+
+function sum1(e: number): number {
+  return ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
+}
+
+/** One compression: `input` state through `rounds` to `output` at `outputAt`. */
 function compress(
   input: Int32Array,
   rounds: Int32Array,
@@ -62,19 +70,32 @@ function compress(
   let f = input[5]!;
   let g = input[6]!;
   let h = input[7]!;
-  for (let index = 0; index < 64; index++) {
-    const s1 = ((e >>> 6) | (e << 26)) ^ ((e >>> 11) | (e << 21)) ^ ((e >>> 25) | (e << 7));
-    const t1 = (h + s1 + ((e & f) ^ (~e & g)) + rounds[index]!) | 0;
-    const s0 = ((a >>> 2) | (a << 30)) ^ ((a >>> 13) | (a << 19)) ^ ((a >>> 22) | (a << 10));
-    const t2 = (s0 + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    h = g;
-    g = f;
-    f = e;
-    e = (d + t1) | 0;
-    d = c;
-    c = b;
-    b = a;
-    a = (t1 + t2) | 0;
+  // Eight rounds a turn, so that the eight variables need not be moved.
+  for (let index = 0; index < 64; index += 8) {
+    h = (h + sum1(e) + (g ^ (e & (f ^ g))) + rounds[index]!) | 0;
+    d = (d + h) | 0;
+    h = (h + sum0(a) + (((a ^ b) & c) ^ (a & b))) | 0;
+    g = (g + sum1(d) + (f ^ (d & (e ^ f))) + rounds[index + 1]!) | 0;
+    c = (c + g) | 0;
+    g = (g + sum0(h) + (((h ^ a) & b) ^ (h & a))) | 0;
+    f = (f + sum1(c) + (e ^ (c & (d ^ e))) + rounds[index + 2]!) | 0;
+    b = (b + f) | 0;
+    f = (f + sum0(g) + (((g ^ h) & a) ^ (g & h))) | 0;
+    e = (e + sum1(b) + (d ^ (b & (c ^ d))) + rounds[index + 3]!) | 0;
+    a = (a + e) | 0;
+    e = (e + sum0(f) + (((f ^ g) & h) ^ (f & g))) | 0;
+    d = (d + sum1(a) + (c ^ (a & (b ^ c))) + rounds[index + 4]!) | 0;
+    h = (h + d) | 0;
+    d = (d + sum0(e) + (((e ^ f) & g) ^ (e & f))) | 0;
+    c = (c + sum1(h) + (b ^ (h & (a ^ b))) + rounds[index + 5]!) | 0;
+    g = (g + c) | 0;
+    c = (c + sum0(d) + (((d ^ e) & f) ^ (d & e))) | 0;
+    b = (b + sum1(g) + (a ^ (g & (h ^ a))) + rounds[index + 6]!) | 0;
+    f = (f + b) | 0;
+    b = (b + sum0(c) + (((c ^ d) & e) ^ (c & d))) | 0;
+    a = (a + sum1(f) + (h ^ (f & (g ^ h))) + rounds[index + 7]!) | 0;
+    e = (e + a) | 0;
+    a = (a + sum0(b) + (((b ^ c) & d) ^ (b & c))) | 0;
   }
   output[outputAt] = (input[0]! + a) | 0;
   output[outputAt + 1] = (input[1]! + b) | 0;

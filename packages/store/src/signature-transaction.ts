@@ -26,15 +26,16 @@ import {
   decodeBase64,
   digestField,
   integerField,
+  type JsonRecord,
   parseJson,
   parseJsonRecord,
   textField,
   toSortedJson,
 } from "./json-record.ts";
-import { findMap, findSingleton, ledgerTable, singletonKey } from "./ledger-tables.ts";
+import { isSingletonKey, ledgerTable, singletonKey } from "./ledger-tables.ts";
 import type { MerkleTree } from "./merkle-tree.ts";
 import { type TxId, txIdToText } from "./tx-id.ts";
-import type { WriteSet } from "./write-set.ts";
+import type { MapChanges, WriteSet } from "./write-set.ts";
 
 /** Protected header labels of root signatures. @source RFC 9597, RFC 9942 (receipts draft) */
 const verifiableDataStructure = 395;
@@ -184,47 +185,86 @@ export interface RecordedSignature {
   readonly cose: CoseSign1 | undefined;
   /** The COSE_Sign1 as recorded; the base of COSE receipts. */
   readonly coseBytes: Uint8Array | undefined;
-  readonly serialisedTree: Uint8Array | undefined;
+  readonly serialisedTree: Uint8Array;
 }
 
 function fail(detail: string): CocoError {
   return ledgerErrors.create("BadSignatureTransaction", detail);
 }
 
-/** True when the transaction records a signature. */
+const signatureTables: ReadonlySet<string> = new Set([
+  ledgerTable.signatures,
+  ledgerTable.coseSignatures,
+  ledgerTable.tree,
+]);
+
+/** True when the transaction writes a table that only signature transactions may write. */
 export function isSignatureWriteSet(writeSet: WriteSet): boolean {
-  return findMap(writeSet, ledgerTable.signatures) !== undefined;
+  return writeSet.maps.some(({ name }) => signatureTables.has(name));
+}
+
+/** The only row of a table that a signature transaction writes. */
+function readRow(map: MapChanges): Uint8Array {
+  const row = map.writes[0];
+  const isSingle = map.writes.length === 1 && map.removes.length === 0;
+  if (row === undefined || !isSingle || map.readVersion !== 0 || !isSingletonKey(row[0])) {
+    throw fail("a table of the signature has not exactly its one row");
+  }
+  return row[1];
+}
+
+const hexZeros = /^0*$/;
+
+/** What the record says of the commit: earlier versions wrote it, the current one writes zeros. */
+function checkCommitFields(record: JsonRecord, seqno: number, view: number): void {
+  const commitSeqno = integerField(record, "commit_seqno", fail);
+  const commitView = integerField(record, "commit_view", fail);
+  if (commitSeqno >= seqno || commitView > view || (commitSeqno === 0) !== (commitView === 0)) {
+    throw fail("it names an impossible commit");
+  }
+  if (!hexZeros.test(textField(record, "hashed_nonce", fail))) throw fail("it has a nonce");
 }
 
 /**
- * Reads the tables of a signature transaction.
+ * Reads the tables of a signature transaction. They must be exactly what a service writes: what is
+ * in the last signature of a ledger is covered by no other signature.
  * @throws {CocoError} BadSignatureTransaction
  */
 export function readSignature(writeSet: WriteSet): RecordedSignature {
-  const changes = findMap(writeSet, ledgerTable.signatures);
-  if (changes?.writes.length !== 1 || changes.removes.length !== 0) {
-    throw fail("it does not record exactly one signature");
+  const rows = new Map<string, Uint8Array>();
+  for (const map of writeSet.maps) {
+    if (!signatureTables.has(map.name)) throw fail("it writes other tables too");
+    rows.set(map.name, readRow(map));
   }
-  const record = parseJsonRecord(changes.writes[0]![1], fail);
-  const coseBytes = readCoseBytes(writeSet);
+  const value = rows.get(ledgerTable.signatures);
+  if (value === undefined) throw fail("it records no signature");
+  const record = parseJsonRecord(value, fail);
+  if (!equalBytes(toSortedJson(record), value)) throw fail("its record is not in normal form");
+  const seqno = integerField(record, "seqno", fail);
+  const view = integerField(record, "view", fail);
+  checkCommitFields(record, seqno, view);
+  const coseValue = rows.get(ledgerTable.coseSignatures);
+  const coseBytes = coseValue === undefined ? undefined : readCoseBytes(coseValue);
+  if (coseBytes !== undefined && record["commit_seqno"] !== 0) throw fail("it names a commit");
+  const serialisedTree = rows.get(ledgerTable.tree);
+  if (serialisedTree === undefined) throw fail("it records no tree");
   return {
-    seqno: integerField(record, "seqno", fail),
-    view: integerField(record, "view", fail),
+    seqno,
+    view,
     nodeId: textField(record, "node", fail),
     root: digestField(record, "root", fail),
     signature: base64Field(record, "sig", fail),
     certificate: record["cert"] === undefined ? undefined : textField(record, "cert", fail),
     cose: coseBytes === undefined ? undefined : readCose(coseBytes),
     coseBytes,
-    serialisedTree: findSingleton(writeSet, ledgerTable.tree),
+    serialisedTree,
   };
 }
 
-function readCoseBytes(writeSet: WriteSet): Uint8Array | undefined {
-  const value = findSingleton(writeSet, ledgerTable.coseSignatures);
-  if (value === undefined) return undefined;
+function readCoseBytes(value: Uint8Array): Uint8Array {
   const text = parseJson(value, fail);
   if (typeof text !== "string") throw fail("the COSE signature is not a text");
+  if (text.length + 2 !== value.length) throw fail("the COSE signature is not in normal form");
   return decodeBase64(text, fail, "the COSE signature");
 }
 
@@ -268,13 +308,18 @@ export function coseTxId(cose: CoseSign1): string | undefined {
 /**
  * Checks the service's signature over the root: headers, key id and signature.
  * @param servicePublicKey DER SubjectPublicKeyInfo
+ * @param allowedUnprotected number of unprotected headers; a receipt carries its proof in one
  */
 export function checkCoseSignature(
   crypto: Hash & Verifier,
   cose: CoseSign1,
   servicePublicKey: Uint8Array,
   root: Uint8Array,
+  allowedUnprotected = 0,
 ): Refusal {
+  if (cose.unprotectedHeaders.size > allowedUnprotected) {
+    return "the COSE signature has unprotected headers";
+  }
   if (cose.payload !== undefined) return "the COSE signature carries a payload";
   if (cose.protectedHeaders.get(verifiableDataStructure) !== ledgerSha256) {
     return "the COSE signature is for another data structure";

@@ -121,14 +121,17 @@ describe("snapshots", () => {
     const { serviceCertificate } = service;
     for (let index = 0; index < file.length; index++) {
       const changed = new Uint8Array(file);
-      changed[index]! ^= 1 << index % 7;
+      changed[index]! ^= 1 << (index % 7);
       let outcome: unknown = "accepted";
       try {
         verifySnapshot(crypto, decodeSnapshotFile(changed), { serviceCertificate });
       } catch (error) {
         outcome = isCocoError(error) ? "refused" : error;
       }
-      expect(outcome, `byte ${index}: ${new TextDecoder().decode(changed.slice(index-20,index+20))}`).toBe("refused");
+      expect(
+        outcome,
+        `byte ${index}: ${new TextDecoder().decode(changed.slice(index - 20, index + 20))}`,
+      ).toBe("refused");
     }
   });
 

@@ -13,9 +13,9 @@ import {
 } from "@coco/base";
 import { ByteReader } from "./byte-reader.ts";
 import { type ByteText, ByteWriter } from "./byte-writer.ts";
+import { openEntry } from "./entry-decryption.ts";
 import { ledgerErrors } from "./errors.ts";
 import { parseJson } from "./json-record.ts";
-import { openEntry } from "./entry-decryption.ts";
 import {
   decodeEntryHeader,
   decodeLedgerEntry,
