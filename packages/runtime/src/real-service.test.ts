@@ -3,7 +3,14 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { bytesToLatin1, pemToDer } from "@coco/base";
 import { createNodeCrypto } from "@coco/base/node";
-import { auditLedger, type Changes, createStore, type Store, writeSetToChanges } from "@coco/store";
+import {
+  auditLedger,
+  type Changes,
+  createStore,
+  type Store,
+  type TypedTable,
+  writeSetToChanges,
+} from "@coco/store";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   type AppRequest,
@@ -12,7 +19,14 @@ import {
   createStoredEndpointTable,
   describeEndpoints,
   type Endpoint,
+  endpointsTable,
+  jwtIssuersTable,
   jwtSigningKeysTable,
+  memberAcksTable,
+  memberCertificatesTable,
+  memberEncryptionKeysTable,
+  memberInfoTable,
+  modulesTable,
   parseBundle,
   refusalToResponse,
   routeRequest,
@@ -21,6 +35,8 @@ import {
   setJwtPublicSigningKeys,
   tableNames,
   toSortedJson,
+  userCertificatesTable,
+  userInfoTable,
 } from "./index.ts";
 
 const vectors = process.env["COCO_VECTORS"] ?? "../shared/vectors";
@@ -331,6 +347,30 @@ describe.skipIf(!isHere)("against a real service", () => {
     }
     expect(ours.info).toEqual(theirs.info);
     expect(ours.openapi).toBe(theirs.openapi);
+  });
+
+  it("reads every built-in table, and writes the same bytes again", () => {
+    const transaction = store.begin("node");
+    const tables = [
+      memberCertificatesTable(transaction),
+      memberEncryptionKeysTable(transaction),
+      memberInfoTable(transaction),
+      memberAcksTable(transaction),
+      userCertificatesTable(transaction),
+      userInfoTable(transaction),
+      jwtIssuersTable(transaction),
+      jwtSigningKeysTable(transaction),
+      endpointsTable(transaction),
+      modulesTable(transaction),
+    ];
+    for (const typed of tables) {
+      const table: TypedTable<string, unknown> = typed;
+      const raw = transaction.table(table.name);
+      const before = [...raw.rangeText()];
+      expect(before.length, table.name).toBeGreaterThan(0);
+      for (const [key, value] of [...table.entries()]) table.set(key, value);
+      expect([...raw.rangeText()], table.name).toEqual(before);
+    }
   });
 
   it("knows every error code that the real service sent", () => {
