@@ -4,28 +4,6 @@ import { join } from "node:path";
 import { writeFile } from "../files.ts";
 import type { Workspace } from "./workspace.ts";
 
-/** A node of this process. */
-interface RunningNode {
-  readonly url: string;
-  /** PEM. */
-  readonly serviceCertificatePem: string;
-  readonly ledgerDirectory: string;
-  readonly inspectUrl?: string | undefined;
-  stop(): Promise<void>;
-}
-
-interface NodeRoom {
-  startNode(
-    config: unknown,
-    options: {
-      /** Receives one JSON object per line. */
-      log(line: string): void;
-      /** Debugger of the thread that runs the app. */
-      readonly inspectPort?: number;
-    },
-  ): Promise<RunningNode>;
-}
-
 export interface SandboxNodeOptions {
   readonly workspace: Workspace;
   readonly host: string;
@@ -47,21 +25,16 @@ export interface SandboxNode {
   stop(): Promise<void>;
 }
 
-const roomName: string = "@coco/node";
-
-export async function loadNodeRoom(): Promise<NodeRoom> {
-  return (await import(roomName)) as NodeRoom;
-}
-
 /** Starts a node that creates a new service for the members of the workspace. */
 export async function startSandboxNode(options: SandboxNodeOptions): Promise<SandboxNode> {
   const { workspace, inspectPort } = options;
   const config = toNodeConfig(options);
   writeFile(join(workspace.directory, "node.json"), `${JSON.stringify(config, undefined, 2)}\n`);
-  const { startNode } = await loadNodeRoom();
+  const { startNode } = await import("@coco/node");
   const log = createWriteStream(workspace.logFile);
   const node = await startNode(config, {
     log: (line) => void log.write(`${line}\n`),
+    isSandbox: true,
     ...(inspectPort !== undefined && { inspectPort }),
   });
   return {
