@@ -146,6 +146,28 @@ describe("cut short at every step", () => {
   }
 });
 
+it("goal: an index whose building was cut short is finished by repair", () => {
+  const store = createFilledStore(false);
+  const original = Array.prototype.sort;
+  let sortCount = 0;
+  let mayFail = true;
+  Array.prototype.sort = function (this: unknown[], ...values) {
+    sortCount++;
+    if (mayFail) throw new FuseBlown();
+    return original.apply(this, values);
+  };
+  try {
+    expect(() => orderedKeys(store)).toThrow(FuseBlown);
+    mayFail = false;
+    store.repair();
+    sortCount = 0;
+    orderedKeys(store);
+  } finally {
+    Array.prototype.sort = original;
+  }
+  expect(sortCount).toBe(0);
+});
+
 it("goal: a store whose commits are terminated by a time limit keeps every promise", () => {
   const store = createStore();
   const accepted: Changes[] = [];

@@ -3,14 +3,17 @@ import type { KeyRange } from "./key-range.ts";
 import { lowerBound } from "./ordered-index.ts";
 import type { Seqno, TableChanges } from "./types.ts";
 
+/** Stands in until the first write; most tables are only read. */
+const noValues = new Map<string, string | undefined>();
 const nothingRemoved: ReadonlySet<string> = new Set();
 
 export class OwnWrites {
   /** Undefined where the key was removed. */
-  readonly values = new Map<string, string | undefined>();
+  values: Map<string, string | undefined> = noValues;
   #sortedKeys: string[] | undefined;
 
   set(key: string, value: string | undefined): void {
+    if (this.values === noValues) this.values = new Map();
     if (this.#sortedKeys !== undefined && !this.values.has(key)) this.#sortedKeys = undefined;
     this.values.set(key, value);
   }
@@ -32,12 +35,12 @@ export class OwnWrites {
   /**
    * As changes in order of keys; undefined when nothing changes, because the only removed keys
    * are not there.
-   * @param isThere whether the table holds a key now
+   * @param present the keys that the table holds now
    */
   toChanges(
     name: string,
     readVersion: Seqno,
-    isThere: (key: string) => boolean,
+    present: ReadonlyMap<string, unknown>,
   ): TableChanges | undefined {
     if (this.values.size === 0) return undefined;
     if (this.#isPlain()) {
@@ -49,7 +52,7 @@ export class OwnWrites {
     for (const key of Array.from(this.values.keys()).sort()) {
       const value = this.values.get(key);
       if (value !== undefined) writes.set(key, value);
-      else if (isThere(key)) removes.add(key);
+      else if (present.has(key)) removes.add(key);
     }
     return writes.size + removes.size > 0 ? { name, readVersion, writes, removes } : undefined;
   }

@@ -18,14 +18,20 @@ export interface RangeRead extends KeyRange {
 type Patch = ReadonlyMap<string, Entry | undefined>;
 
 const noPatch: Patch = new Map();
+const noVersions: Seqno[] = [];
+
+/** Reads of single keys after which repetitions are looked for. */
+const readCountMaxFirst = 1024;
 
 export class SnapshotReader {
   readonly table: TableState;
   readonly #store: StoreState;
   readonly #readVersion: Seqno;
   readonly #rewriteCount: number;
-  /** Each key that was read, and what was found there. */
-  readonly #reads = new Map<string, Entry | null>();
+  /** Keys that were read, with repetitions, and the versions found there; 0 for nothing. */
+  #readKeys: string[] | undefined;
+  #readVersions: Seqno[] = noVersions;
+  #readCountMax = readCountMaxFirst;
   #rangeReads: RangeRead[] | undefined;
   #isReadWhole = false;
   #patch: Patch = noPatch;
@@ -39,10 +45,14 @@ export class SnapshotReader {
   }
 
   get(key: string): Entry | undefined {
-    const known = this.#reads.get(key);
-    if (known !== undefined) return known === null ? undefined : known;
     const entry = this.#entryAtBegin(key);
-    this.#reads.set(key, entry === undefined ? null : entry);
+    if (this.#readKeys === undefined) {
+      this.#readVersions = [];
+      this.#readKeys = [];
+    }
+    this.#readVersions.push(entry === undefined ? 0 : entry.version);
+    this.#readKeys.push(key);
+    if (this.#readKeys.length >= this.#readCountMax) this.#forgetRepetitions();
     return entry;
   }
 
@@ -94,8 +104,10 @@ export class SnapshotReader {
     const last = keys.length < countMax ? undefined : keys.at(-1);
     const covered = last === undefined ? range : rangeUpTo(range, isReverse, last);
     const rest = last === undefined ? undefined : rangeAfter(range, isReverse, last);
-    const found: [string, Entry][] = [];
-    for (const key of keys) if (!patch.has(key)) found.push([key, this.table.entries.get(key)!]);
+    const found: [string, string][] = [];
+    for (const key of keys) {
+      if (!patch.has(key)) found.push([key, this.table.entries.get(key)!.value]);
+    }
     if (patch.size > 0) mergePatch(found, patch, covered, isReverse);
     return { entries: found, covered, rest };
   }
@@ -103,8 +115,10 @@ export class SnapshotReader {
   /** Whether a commit at the present state would have read the same. */
   isValid(): boolean {
     const current = this.#store.tables.get(this.table.name) ?? this.table;
-    for (const [key, entry] of this.#reads) {
-      if (current.entries.get(key) !== (entry ?? undefined)) return false;
+    const keys = this.#readKeys ?? [];
+    for (let index = 0; index < keys.length; index++) {
+      const version = current.entries.get(keys[index]!)?.version ?? 0;
+      if (version !== this.#readVersions[index]) return false;
     }
     if (current.version <= this.#readVersion) return true;
     if (this.#isReadWhole) return false;
@@ -115,6 +129,17 @@ export class SnapshotReader {
       if (this.#rangeReads.some((read) => isInRangeRead(read, key))) return false;
     }
     return true;
+  }
+
+  /** Keeps what a loop over the same keys has read within bounds. */
+  #forgetRepetitions(): void {
+    const versions = new Map<string, Seqno>();
+    for (const [index, key] of this.#readKeys!.entries()) {
+      versions.set(key, this.#readVersions[index]!);
+    }
+    this.#readKeys = Array.from(versions.keys());
+    this.#readVersions = Array.from(versions.values());
+    this.#readCountMax = Math.max(readCountMaxFirst, 2 * versions.size);
   }
 
   #entryAtBegin(key: string): Entry | undefined {
@@ -153,7 +178,7 @@ export class SnapshotReader {
 
 /** Some entries of a range in its order, the part of it that they cover, and what is left. */
 export interface Slice {
-  readonly entries: readonly (readonly [key: string, entry: Entry])[];
+  readonly entries: readonly (readonly [key: string, value: string])[];
   readonly covered: KeyRange;
   readonly rest: KeyRange | undefined;
 }
@@ -167,13 +192,13 @@ function isInRangeRead(read: RangeRead, key: string): boolean {
 
 /** Puts the entries of `patch` that lie in `range` into their places among `entries`. */
 function mergePatch(
-  entries: [string, Entry][],
+  entries: [string, string][],
   patch: Patch,
   range: KeyRange,
   isReverse: boolean,
 ): void {
   for (const [key, entry] of patch) {
-    if (entry !== undefined && isInRange(range, key)) entries.push([key, entry]);
+    if (entry !== undefined && isInRange(range, key)) entries.push([key, entry.value]);
   }
   const direction = isReverse ? -1 : 1;
   entries.sort(([left], [right]) => (left < right ? -direction : left > right ? direction : 0));

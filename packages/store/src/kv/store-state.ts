@@ -49,7 +49,9 @@ export function entriesSince(
     if (record === undefined) return undefined;
     for (const undo of record.tables) {
       if (undo.state !== table) continue;
-      forEachUndone(undo, (key, before) => entries.set(key, before));
+      forEachUndone(undo, (key, value, version) => {
+        entries.set(key, value === undefined ? undefined : { value, version });
+      });
     }
   }
   return entries;

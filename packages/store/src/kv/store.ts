@@ -22,7 +22,7 @@ export function createStore(contents?: StoreContents): Store {
   for (const { name, version, entries } of contents?.tables ?? []) {
     const table = state.ensureTable(name);
     table.version = version;
-    for (const [key, entry] of entries) table.entries.set(key, entry);
+    for (const [key, entry] of entries) table.insert(key, entry.value, entry.version);
   }
   return new MemoryStore(state);
 }
@@ -158,10 +158,22 @@ class MemoryStore implements Store {
 
   #toUndo(changes: TableChanges): UndoTable {
     const state = this.#state.ensureTable(changes.name);
-    const entriesBefore: (Entry | undefined)[] = [];
-    for (const key of changes.writes.keys()) entriesBefore.push(state.entries.get(key));
-    for (const key of changes.removes) entriesBefore.push(state.entries.get(key));
-    return { state, changes, versionBefore: state.version, entriesBefore };
+    const entries: (Entry | undefined)[] = [];
+    const valuesBefore: (string | undefined)[] = [];
+    const versionsBefore: Seqno[] = [];
+    for (const key of changes.writes.keys()) {
+      const entry = state.entries.get(key);
+      entries.push(entry);
+      valuesBefore.push(entry?.value);
+      versionsBefore.push(entry?.version ?? 0);
+    }
+    for (const key of changes.removes) {
+      const entry = state.entries.get(key);
+      valuesBefore.push(entry?.value);
+      versionsBefore.push(entry?.version ?? 0);
+    }
+    const versionBefore = state.version;
+    return { state, changes, versionBefore, entries, valuesBefore, versionsBefore };
   }
 
   #undoOrFinish(intent: Intent): void {
@@ -203,10 +215,19 @@ class MemoryStore implements Store {
 }
 
 function install({ seqno, tables }: UndoRecord): void {
-  for (const { state, changes } of tables) {
+  for (const { state, changes, entries } of tables) {
     state.detachScans();
-    for (const [key, value] of changes.writes) state.put(key, { value, version: seqno });
-    for (const key of changes.removes) state.put(key, undefined);
+    let index = 0;
+    for (const [key, value] of changes.writes) {
+      const entry = entries[index++];
+      if (entry === undefined) {
+        state.insert(key, value, seqno);
+      } else {
+        entry.value = value;
+        entry.version = seqno;
+      }
+    }
+    for (const key of changes.removes) state.delete(key);
     state.version = seqno;
   }
 }
@@ -214,7 +235,7 @@ function install({ seqno, tables }: UndoRecord): void {
 function uninstall(record: UndoRecord): void {
   for (const undo of record.tables) {
     undo.state.detachScans();
-    forEachUndone(undo, (key, before) => undo.state.put(key, before));
+    forEachUndone(undo, (key, value, version) => undo.state.restore(key, value, version));
     undo.state.version = undo.versionBefore;
   }
 }

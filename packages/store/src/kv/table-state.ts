@@ -1,10 +1,13 @@
 /** The committed contents of one table. */
 import { type TableClass, tableNameToClass } from "./access.ts";
 import { OrderedIndex } from "./ordered-index.ts";
-import type { Seqno, StoredEntry } from "./types.ts";
+import type { Seqno } from "./types.ts";
 
-/** Entries are never changed in place: the same object means the same write. */
-export type Entry = StoredEntry;
+/** Changed in place by a later write, which saves a second look-up of the key. */
+export interface Entry {
+  value: string;
+  version: Seqno;
+}
 
 export class TableState {
   readonly name: string;
@@ -44,14 +47,22 @@ export class TableState {
     this.#index = undefined;
   }
 
-  /** Puts `entry` (undefined: nothing) in the place of `key`. Doing it twice changes nothing. */
-  put(key: string, entry: Entry | undefined): void {
-    if (entry === undefined) {
-      if (this.entries.delete(key)) this.#index?.delete(key);
-    } else {
-      if (this.#index !== undefined && !this.entries.has(key)) this.#index.insert(key);
-      this.entries.set(key, entry);
-    }
+  /** Adds a key that is not there. Doing it twice changes nothing. */
+  insert(key: string, value: string, version: Seqno): void {
+    this.#index?.insert(key);
+    this.entries.set(key, { value, version });
+  }
+
+  /** Doing it twice changes nothing. */
+  delete(key: string): void {
+    this.#index?.delete(key);
+    this.entries.delete(key);
+  }
+
+  /** Puts a value (undefined: nothing) in the place of `key`. Doing it twice changes nothing. */
+  restore(key: string, value: string | undefined, version: Seqno): void {
+    if (value === undefined) this.delete(key);
+    else this.insert(key, value, version);
   }
 
   /** Makes scans independent of the change that is about to happen. */
@@ -80,7 +91,9 @@ export class EntryScan {
 
   detach(): void {
     const rest: [string, Entry][] = [];
-    for (let item = this.next(); item !== undefined; item = this.next()) rest.push(item);
+    for (let item = this.next(); item !== undefined; item = this.next()) {
+      rest.push([item[0], { ...item[1] }]);
+    }
     this.#entries = rest.values();
   }
 

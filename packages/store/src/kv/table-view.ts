@@ -204,14 +204,14 @@ function endOfOwn(
 
 /** Entries and own writes `start..end` in one order; own writes stand in for entries. */
 function* merge(
-  entries: readonly (readonly [string, { readonly value: string }])[],
+  entries: readonly (readonly [string, string])[],
   own: readonly (readonly [string, string | undefined])[],
   start: number,
   end: number,
   isReverse: boolean,
 ): Generator<readonly [string, string]> {
   let at = start;
-  for (const [key, entry] of entries) {
+  for (const [key, stored] of entries) {
     let isReplaced = false;
     for (; at < end; at++) {
       const [ownKey, value] = own[at]!;
@@ -219,7 +219,7 @@ function* merge(
       if (ownKey === key) isReplaced = true;
       if (value !== undefined) yield [ownKey, value];
     }
-    if (!isReplaced) yield [key, entry.value];
+    if (!isReplaced) yield [key, stored];
   }
   for (; at < end; at++) {
     const [ownKey, value] = own[at]!;

@@ -8,8 +8,11 @@ export interface UndoTable {
   readonly state: TableState;
   readonly changes: TableChanges;
   readonly versionBefore: Seqno;
-  /** The entries before, of the written keys and then of the removed keys, in their order. */
-  readonly entriesBefore: readonly (Entry | undefined)[];
+  /** The entries of the written keys, to be changed in place; undefined for new keys. */
+  readonly entries: readonly (Entry | undefined)[];
+  /** Before, of the written keys and then of the removed keys; undefined where nothing was. */
+  readonly valuesBefore: readonly (string | undefined)[];
+  readonly versionsBefore: readonly Seqno[];
 }
 
 export interface UndoRecord {
@@ -20,14 +23,21 @@ export interface UndoRecord {
   readonly isReserved: boolean;
 }
 
-/** Calls `visit` with each key that `table` changed and the entry that stood there before. */
+/** Calls `visit` with each key that `table` changed, and what stood there before. */
 export function forEachUndone(
   table: UndoTable,
-  visit: (key: string, before: Entry | undefined) => void,
+  visit: (key: string, value: string | undefined, version: Seqno) => void,
 ): void {
+  const { changes, valuesBefore, versionsBefore } = table;
   let index = 0;
-  for (const key of table.changes.writes.keys()) visit(key, table.entriesBefore[index++]);
-  for (const key of table.changes.removes) visit(key, table.entriesBefore[index++]);
+  for (const key of changes.writes.keys()) {
+    visit(key, valuesBefore[index], versionsBefore[index] ?? 0);
+    index++;
+  }
+  for (const key of changes.removes) {
+    visit(key, valuesBefore[index], versionsBefore[index] ?? 0);
+    index++;
+  }
 }
 
 /** Records of consecutive seqnos. Each method can be cut short and called again. */
