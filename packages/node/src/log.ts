@@ -12,6 +12,8 @@ export interface LogOptions {
   readonly thread: string;
   /** Standard error by default. Threads write for themselves; a line is written at once. */
   readonly fileDescriptor?: number;
+  /** Receives the lines instead, without their line ends. */
+  readonly write?: ((line: string) => void) | undefined;
 }
 
 /** A log that writes lines of `level` and above. */
@@ -24,7 +26,9 @@ export function createLog(options: LogOptions): Log {
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination({ fd: options.fileDescriptor ?? 2, sync: true }),
+    options.write === undefined
+      ? destination({ fd: options.fileDescriptor ?? 2, sync: true })
+      : { write: (line) => options.write?.(line.trimEnd()) },
   );
   return (level, message, facts) => {
     if (logger.isLevelEnabled(level)) logger[level](cleanFacts(facts), cleanText(message));

@@ -55,7 +55,12 @@ export class CertificateServices {
   /** The service certificate again, with the same key. @returns PEM. @throws {CocoError} BadValidity */
   generateNetworkCertificate(validFrom: string, validityDays: number): string {
     const { key, subject } = this.#service;
-    return createServiceCertificate(this.#crypto, key, subject, toValidity(validFrom, validityDays));
+    return createServiceCertificate(
+      this.#crypto,
+      key,
+      subject,
+      toValidity(validFrom, validityDays),
+    );
   }
 }
 

@@ -22,15 +22,10 @@ export const nodeErrors = defineErrors("node", {
     title: "The ledger could not be written",
     next: "Free space on the disk or replace it, then recover the service from the ledger",
   },
-  NoRecoveryMember: {
+  NotRecovering: {
     number: 7504,
-    title: "Recovery shares cannot be issued",
-    next: "Activate a member with an encryption key, or lower the recovery threshold by a proposal",
-  },
-  ServiceIdentityMismatch: {
-    number: 7505,
-    title: "The proposal names another service identity than the current one",
-    next: "Take the certificate from GET /node/network and propose again",
+    title: "The service is not being recovered",
+    next: "Submit recovery shares only while GET /node/network says WaitingForRecoveryShares",
   },
   BadValidity: {
     number: 7506,
@@ -41,6 +36,11 @@ export const nodeErrors = defineErrors("node", {
     number: 7507,
     title: "The node could not start",
     next: "Read the log lines before this one and correct what they name",
+  },
+  NodeFailed: {
+    number: 7509,
+    title: "The node has stopped",
+    next: "Read the log lines before this one; the ledger up to the last commit is intact",
   },
   CommandNotSupported: {
     number: 7508,

@@ -5,7 +5,7 @@
  */
 import { assert, type Crypto } from "@coco/base";
 import type { SigningKey } from "@coco/base/node";
-import type { Engine } from "@coco/consensus";
+import type { Engine, Mark } from "@coco/consensus";
 import {
   type AppendedTransaction,
   type Changes,
@@ -13,6 +13,7 @@ import {
   changesToWriteSet,
   finishSignature,
   type LedgerWriter,
+  type PreparedSignature,
   prepareSignature,
   type Store,
   writeSetToChanges,
@@ -35,6 +36,16 @@ export interface LedgerSigner {
   readonly coseIssuer: CoseIssuer;
 }
 
+/** The node's signature over the root before transaction `seqno`. */
+export interface SignedRoot {
+  readonly seqno: number;
+  readonly nodeId: string;
+  /** PEM. */
+  readonly certificate: string;
+  /** DER. */
+  readonly signature: Uint8Array;
+}
+
 export interface LedgerPipelineOptions {
   readonly crypto: Crypto;
   readonly store: Store;
@@ -49,7 +60,11 @@ export interface LedgerPipelineOptions {
   readonly nowMs: () => number;
   /** In ledger order, with what a receipt needs; called when the entry is in the ledger. */
   readonly onAppended: (transaction: AppendedTransaction, changes: Changes) => void;
+  /** A signature transaction was appended; with it receipts of those before it can be made. */
+  readonly onSigned: (signed: SignedRoot) => void;
   readonly onCommitted: (seqno: number) => void;
+  /** After a signature, the tree covers everything executed: work that needs that can be done. */
+  readonly onSettled: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -70,6 +85,8 @@ export class LedgerPipeline {
   #lastSignatureDurationMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
+  #marks: Mark[] = [];
+  #isSignatureWanted = false;
   /** Figures for metrics. */
   readonly stats = { signatureCount: 0, signatureMs: 0, batchCount: 0, appendedCount: 0 };
 
@@ -91,12 +108,27 @@ export class LedgerPipeline {
     this.#waiting.push(transaction);
   }
 
+  /** Makes the next flush sign, even when nothing else is there to be signed: a view begins so. */
+  requestSignature(): void {
+    this.#isSignatureWanted = true;
+  }
+
+  /**
+   * Brings the Merkle tree up to the last executed transaction, when no signature is being made.
+   * @returns whether the tree now covers everything
+   */
+  settle(): boolean {
+    if (this.#isSigning) return false;
+    this.#append();
+    return true;
+  }
+
   /** At the end of each batch of requests: whatever can go to the ledger goes. */
   flush(): void {
     if (this.#isSigning || this.#isStopped) return;
     this.#append();
-    this.#maybeSign();
     this.#write(false);
+    this.#maybeSign();
   }
 
   #append(): void {
@@ -118,13 +150,18 @@ export class LedgerPipeline {
     const batch = writer.takeBatch();
     if (batch === undefined) return;
     this.stats.batchCount++;
-    engine.propose(batch.endSeqno, hasSignature);
+    const marks = this.#marks;
+    this.#marks = [];
+    const { startSeqno: firstSeqno, endSeqno: lastSeqno } = batch;
+    engine.propose({ view: engine.view, firstSeqno, lastSeqno, marks });
     disk.pushBatch(batch, hasSignature);
+    this.#takeEffects();
   }
 
   /** Begins a signature when one is due, or asks to be called when it will be. */
   #maybeSign(): void {
-    if (this.#unsignedCount === 0 || this.#timer !== undefined) return;
+    if (this.#isSignatureWanted) this.#beginSignature();
+    if (this.#unsignedCount === 0 || this.#timer !== undefined || this.#isSigning) return;
     const { signatureDelayMs, signatureCountMax, nowMs } = this.#options;
     const restMs = Math.max(signatureDelayMs, signatureRestFactor * this.#lastSignatureDurationMs);
     const waitMs = this.#lastSignatureStartMs + restMs - nowMs();
@@ -143,6 +180,7 @@ export class LedgerPipeline {
     const startMs = nowMs();
     this.#lastSignatureStartMs = startMs;
     this.#isSigning = true;
+    this.#isSignatureWanted = false;
     this.#unsignedCount = 0;
     const seqno = store.reserve();
     assert(seqno === writer.lastTxId.seqno + 1, "a signature follows all that was executed");
@@ -165,48 +203,56 @@ export class LedgerPipeline {
     ])
       .then(([nodeSignature, coseSignature]) => {
         const writeSet = finishSignature(prepared, nodeSignature, coseSignature);
-        this.#finishSignature(prepared.txId, writeSetToChanges(writeSet), startMs);
+        this.#finishSignature(prepared, nodeSignature, writeSetToChanges(writeSet), startMs);
       })
       .catch(this.#options.onError);
   }
 
   #finishSignature(
-    txId: { readonly view: number; readonly seqno: number },
+    { txId, nodeId, nodeCertificate }: PreparedSignature,
+    signature: Uint8Array,
     changes: Changes,
     startMs: number,
   ): void {
     if (this.#isStopped) return;
-    const { store, writer, onAppended, nowMs } = this.#options;
+    const { store, writer, onAppended, onSigned, nowMs } = this.#options;
     const appended = writer.append({
       ...txId,
       writeSet: changesToWriteSet(changes),
       isSignature: true,
     });
     store.fill(txId.seqno, changes);
+    this.#marks.push({ kind: "signature", seqno: txId.seqno });
     onAppended(appended, changes);
+    onSigned({ seqno: txId.seqno, nodeId, certificate: nodeCertificate, signature });
     this.#isSigning = false;
     this.#lastSignatureDurationMs = nowMs() - startMs;
     this.stats.signatureCount++;
     this.stats.signatureMs += this.#lastSignatureDurationMs;
     this.#write(true);
+    this.#append();
+    this.#options.onSettled();
     this.flush();
   }
 
   /** The disk holds everything up to `seqno`. */
   persisted(seqno: number): void {
     const { engine } = this.#options;
-    engine.persisted(seqno);
+    const view = engine.viewOf(seqno);
+    assert(view !== undefined, "what is on disk was proposed");
+    engine.persisted({ view, seqno });
     this.#takeEffects();
   }
 
   #takeEffects(): void {
     const { engine, store, writer, disk, onCommitted } = this.#options;
-    const before = engine.committed().seqno;
-    const effects = engine.drain();
-    if (effects.committed === undefined || effects.committed <= before) return;
-    store.compact(effects.committed);
-    disk.pushChanges(writer.commit(effects.committed));
-    onCommitted(effects.committed);
+    const { committed, rolledBackTo } = engine.drain();
+    assert(rolledBackTo === undefined, "a single node rolls back only when it starts again");
+    if (committed === undefined) return;
+    // Receipts are made here, while the tree still has the leaves.
+    onCommitted(committed);
+    store.compact(committed);
+    disk.pushChanges(writer.commit(committed));
   }
 
   /** Signs what is unsigned, waits until it is on disk, and takes nothing more. */
@@ -214,10 +260,7 @@ export class LedgerPipeline {
     while (this.#unsignedCount > 0 || this.#isSigning || this.#waiting.length > 0) {
       clearTimeout(this.#timer);
       this.#timer = undefined;
-      if (!this.#isSigning) {
-        this.#append();
-        if (this.#unsignedCount > 0) this.#beginSignature();
-      }
+      if (this.settle() && this.#unsignedCount > 0) this.#beginSignature();
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     this.#isStopped = true;

@@ -23,7 +23,7 @@ import {
   createMerkleTree,
   decodeLedgerEntry,
   decodeWriteSet,
-  decryptPrivateDomain,
+  decryptEntry,
   entryToLeaf,
   formatChunkName,
   isSignatureWriteSet,
@@ -145,7 +145,9 @@ export function replayLedger(options: ReplayOptions): ReplayResult {
     try {
       for (const { bytes } of new ChunkReader(file).entries()) {
         const entry = decodeLedgerEntry(bytes);
-        const writeSet = readBoth(entry, options);
+        // Decrypting authenticates the public part too, also when the private one is empty.
+        const secret = decryptEntry(crypto, entry, options.secrets);
+        const writeSet = { maps: [...readPublic(entry).maps, ...secret.maps] };
         if (isSignatureWriteSet(writeSet)) checkRoot(options, tree, writeSet, entry.txId);
         tree.append(entryToLeaf(crypto, entry));
         store.apply(writeSetToChanges(writeSet));
@@ -165,20 +167,7 @@ export function replayLedger(options: ReplayOptions): ReplayResult {
   return { lastTxId, tree, views };
 }
 
-function readBoth(entry: LedgerEntry, options: ReplayOptions): WriteSet {
-  const shared = readPublic(entry);
-  if (entry.ciphertext.length === 0) return shared;
-  const { key } = options.secrets.at(entry.txId.seqno);
-  const plaintext = decryptPrivateDomain(options.crypto, entry, key);
-  return { maps: [...shared.maps, ...decodeWriteSet(plaintext, "private").maps] };
-}
-
-function checkRoot(
-  options: ReplayOptions,
-  tree: MerkleTree,
-  writeSet: WriteSet,
-  txId: TxId,
-): void {
+function checkRoot(options: ReplayOptions, tree: MerkleTree, writeSet: WriteSet, txId: TxId): void {
   const { crypto, servicePublicKey, directory } = options;
   const { root, cose } = readSignature(writeSet);
   const actual = tree.root(txId.seqno);

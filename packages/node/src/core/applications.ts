@@ -1,0 +1,229 @@
+/** The applications of an executor, and what they need from the node. */
+import { bytesToLatin1, type Log } from "@coco/base";
+import { createConstitution, createGovernanceApplication, governanceTables } from "@coco/governance";
+import {
+  type Application,
+  type AppRequest,
+  createAuthenticator,
+  createSesEngine,
+  type Endpoint,
+  type Guard,
+  readRuntimeOptions,
+  refusalToResponse,
+} from "@coco/runtime";
+import {
+  type AppendedTransaction,
+  type Changes,
+  ledgerTable,
+  singletonKey,
+  type Transaction,
+} from "@coco/store";
+import { createNodeApplication, withCommonEndpoints } from "../api/node-application.ts";
+import type { NodeApiPorts } from "../api/ports.ts";
+import { createAppCrypto } from "../app-crypto.ts";
+import { createVmGuard } from "../guard.ts";
+import { HistoricalCache } from "../historical/historical-cache.ts";
+import { lookUpHistoricalState } from "../historical/historical-lookup.ts";
+import { LedgerEntries } from "../historical/ledger-entries.ts";
+import { CertificateServices } from "./certificate-services.ts";
+import type { ExecutorConsensus } from "./consensus-port.ts";
+import type { Authentication, Dispatcher, HistoricalLookup } from "./dispatcher.ts";
+import type { ExecutorData, ExecutorReport } from "./executor-messages.ts";
+import type { LedgerDisk } from "./ledger-disk.ts";
+import type { LedgerPipeline } from "./ledger-pipeline.ts";
+import { keyToId } from "./identities.ts";
+import { createExecutorMetrics } from "./executor-metrics.ts";
+import { CoreNodeServices } from "./node-services.ts";
+import type { ServiceState } from "./service-state.ts";
+
+export interface ApplicationsOptions {
+  readonly data: ExecutorData;
+  readonly state: ServiceState;
+  readonly consensus: ExecutorConsensus;
+  readonly pipeline: LedgerPipeline;
+  readonly disk: LedgerDisk;
+  readonly log: Log;
+  readonly report: (report: ExecutorReport) => void;
+  readonly dispatcherStats: () => Dispatcher["stats"];
+  readonly commitWaiterCount: () => number;
+}
+
+export interface ExecutorApplications {
+  readonly list: readonly Application[];
+  readonly guard: Guard;
+  readonly historical: HistoricalCache;
+  /** PEM, as renewed last. */
+  serviceCertificate(): string;
+  nodeCertificate(): string;
+  authenticate(endpoint: Endpoint, request: AppRequest, transaction: Transaction): Authentication;
+  lookUpHistorical(request: AppRequest): HistoricalLookup;
+  isServiceOpen(transaction: Transaction): boolean;
+  executionTimeMs(): number;
+  onTerminated(): void;
+  onAppended(appended: AppendedTransaction, changes: Changes): void;
+  onCommitted(seqno: number): void;
+  stop(): void;
+}
+
+/** What of the service's tables the node keeps at hand; followed as transactions are appended. */
+interface CurrentCertificates {
+  service: string;
+  node: string;
+}
+
+const tickMs = 1000;
+const singletonText = bytesToLatin1(singletonKey);
+
+function createHistorical({ data, state, consensus }: ApplicationsOptions): HistoricalCache {
+  const { ledgerDirectory, ledgerReadOnlyDirectories, historicalCacheSizeBytes } = data.settings;
+  return new HistoricalCache({
+    decoder: { crypto: state.crypto, secrets: () => state.secrets, consensus },
+    // What is committed is on disk, so nothing has to be kept for readers.
+    entries: new LedgerEntries({
+      directories: [ledgerDirectory, ...ledgerReadOnlyDirectories],
+      recent: () => undefined,
+    }),
+    consensus,
+    nowMs: () => Date.now(),
+    softLimitBytes: historicalCacheSizeBytes,
+  });
+}
+
+function createNodeApiPorts(
+  options: ApplicationsOptions,
+  historical: HistoricalCache,
+): NodeApiPorts {
+  const { data, state, consensus } = options;
+  const { crypto, nodeId, selfSignedCertificate } = state;
+  return {
+    node: {
+      nodeId,
+      state: "PartOfNetwork",
+      startupSeqno: 0,
+      isStopping: false,
+      selfSignedCertificate,
+      rpcInterfaces: data.settings.rpcInterfaces,
+      nodeData: data.settings.nodeData,
+    },
+    consensus,
+    receipts: historical,
+    metrics: createExecutorMetrics(options),
+    version: data.settings.softwareVersion,
+    certificateToNodeId: (der) => keyToId(crypto, crypto.parse(der).publicKey),
+  };
+}
+
+function createNodeServices(
+  { data, state, report }: ApplicationsOptions,
+  certificates: CurrentCertificates,
+): CoreNodeServices {
+  const { crypto, secrets, serviceKey, writer } = state;
+  return new CoreNodeServices({
+    crypto,
+    secrets,
+    writer: () => writer,
+    serviceKey,
+    certificates: new CertificateServices(crypto, {
+      key: serviceKey,
+      subject: data.settings.serviceSubject,
+      certificate: () => certificates.service,
+    }),
+    nowMs: () => Date.now(),
+    onSecretsChanged: () => {
+      const held = secrets.all().map(({ version, key, previousSecretStoredVersion }) => ({
+        version,
+        secret: key,
+        previousStoredVersion: previousSecretStoredVersion,
+      }));
+      report({ kind: "secrets", ledgerSecrets: held });
+    },
+    onSnapshotRequested: () => undefined,
+  });
+}
+
+/** Whether the service is open, read again only when its row has changed. */
+function createOpenCheck(): (transaction: Transaction) => boolean {
+  let lastText: string | undefined;
+  let isOpen = false;
+  return (transaction) => {
+    const text = transaction.table(ledgerTable.service).getText(singletonText);
+    if (text !== lastText) {
+      isOpen = governanceTables.serviceInfo.get(transaction)?.status === "Open";
+      lastText = text;
+    }
+    return isOpen;
+  };
+}
+
+/** Keeps up with certificates that proposals renew. */
+function followCertificates(
+  changes: Changes,
+  nodeId: string,
+  certificates: CurrentCertificates,
+): void {
+  for (const { name, writes } of changes) {
+    if (name === ledgerTable.endorsedCertificates) {
+      certificates.node = writes.get(nodeId) ?? certificates.node;
+    } else if (name === ledgerTable.service) {
+      const text = writes.get(singletonText);
+      if (text !== undefined) certificates.service = (JSON.parse(text) as { cert: string }).cert;
+    }
+  }
+}
+
+export function createApplications(options: ApplicationsOptions): ExecutorApplications {
+  const { data, state, consensus } = options;
+  const { crypto, store } = state;
+  const certificates = { service: state.serviceCertificate, node: state.nodeCertificate };
+  const historical = createHistorical(options);
+  const guard = createVmGuard();
+  const ports = createNodeApiPorts(options, historical);
+  const engine = createSesEngine({ rng: crypto, nowMs: () => Date.now() });
+  const services = createNodeServices(options, certificates);
+  const script = createScripts(options, { engine, historical });
+  const constitution = createConstitution({
+    engine,
+    guard,
+    services,
+    createCommonGlobals: script.createCommonGlobals,
+  });
+  const governance = createGovernanceApplication({
+    hash: crypto,
+    constitution,
+    rootAtReadVersion: (transaction) => {
+      const { writer } = state;
+      if (writer.lastTxId.seqno !== transaction.readVersion) return undefined;
+      return writer.tree.root();
+    },
+    services,
+    recovery: services,
+  });
+  const authenticator = createAuthenticator({ verifier: crypto });
+  const timer = setInterval(() => historical.tick(), tickMs);
+  return {
+    list: [
+      withCommonEndpoints(script.application, ports),
+      withCommonEndpoints(governance, ports),
+      createNodeApplication(ports),
+    ],
+    guard,
+    historical,
+    serviceCertificate: () => certificates.service,
+    nodeCertificate: () => certificates.node,
+    authenticate: (endpoint, request, transaction): Authentication => {
+      const input = { request, transaction, nowMs: Date.now() };
+      const result = authenticator.authenticate(endpoint.authnPolicies, input);
+      if (result.kind === "caller") return { kind: "passed", caller: result.caller };
+      return { kind: "refused", response: refusalToResponse(result) };
+    },
+    lookUpHistorical: (request) => {
+      return lookUpHistoricalState(historical, consensus, store.begin("node"), request);
+    },
+    isServiceOpen: createOpenCheck(),
+    executionTimeMs: () => readRuntimeOptions(store.begin("node")).max_execution_time_ms,
+    onTerminated: script.onTerminated,
+    onAppended: (_, changes) => followCertificates(changes, state.nodeId, certificates),
+    onCommitted: script.onCommitted,
+    stop: () => clearInterval(timer),
+  };
+}

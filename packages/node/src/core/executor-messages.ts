@@ -1,0 +1,95 @@
+/** What the supervisor and its executor tell each other. Everything is plain, cloneable data. */
+import type { MessagePort } from "node:worker_threads";
+import type { LogLevel } from "@coco/base";
+import type { GenesisInfo } from "@coco/governance";
+import type { LedgerSync } from "./ledger-disk.ts";
+import type { HeldLedgerSecret, NodeSecrets } from "./node-secrets.ts";
+
+/** What an executor is told of the configuration. */
+export interface ExecutorSettings {
+  readonly ledgerDirectory: string;
+  /** Older chunks, for historical queries. */
+  readonly ledgerReadOnlyDirectories: readonly string[];
+  readonly ledgerSync: LedgerSync;
+  readonly chunkSizeBytes: number;
+  readonly signatureDelayMs: number;
+  readonly signatureCountMax: number;
+  readonly uncommittedCountMax: number;
+  readonly historicalCacheSizeBytes: number;
+  readonly coseIssuer: { readonly issuer: string; readonly subject: string };
+  readonly serviceSubject: string;
+  readonly serviceValidityDays: number;
+  readonly nodeSubject: string;
+  readonly nodeValidityDays: number;
+  /** `iPAddress:127.0.0.1`, `dNSName:localhost` */
+  readonly subjectAltNames: readonly string[];
+  /** As in the nodes table. */
+  readonly rpcInterfaces: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly nodeToNodeInterface: { readonly bind_address: string; readonly published_address: string };
+  readonly nodeData: unknown;
+  readonly serviceData: unknown;
+  /** Certificates of the service begin this long ago, for clients whose clocks are late. */
+  readonly startTimeMs: number;
+  readonly softwareVersion: string;
+  /** Longest run of a handler where no vote says otherwise. */
+  readonly handlerTimeoutMs: number;
+  /** Handlers of the app print to the log, with levels. */
+  readonly isSandbox: boolean;
+  /** Heap that the executor may use. */
+  readonly memorySizeBytes: number;
+}
+
+export type ExecutorStart =
+  /** A new service. */
+  | { readonly kind: "genesis"; readonly genesis: GenesisInfo }
+  /** After another executor died: the ledger on disk, and what must be in it. */
+  | { readonly kind: "resume"; readonly progress: Progress };
+
+/** How far the service is, as the executor last said. */
+export interface Progress {
+  readonly view: number;
+  readonly committedSeqno: number;
+  /** PEM. */
+  readonly serviceCertificate: string;
+  /** PEM, endorsed by the service. */
+  readonly nodeCertificate: string;
+  /** PEM. */
+  readonly selfSignedCertificate: string;
+}
+
+/** `workerData` of an executor. */
+export interface ExecutorData {
+  readonly settings: ExecutorSettings;
+  readonly secrets: NodeSecrets;
+  readonly start: ExecutorStart;
+  /** Counters of each front worker. */
+  readonly frontCounters: readonly SharedArrayBuffer[];
+  readonly frontInterfaces: readonly FrontInterfaceFacts[];
+}
+
+export interface FrontInterfaceFacts {
+  readonly name: string;
+  readonly sessionsSoftMax: number;
+  readonly sessionsHardMax: number;
+}
+
+/** Supervisor to executor. */
+export type ExecutorCommand =
+  | { readonly kind: "front"; readonly port: MessagePort }
+  /** Sign and write everything, then report `stopped`. */
+  | { readonly kind: "stop" };
+
+/** Executor to supervisor. */
+export type ExecutorReport =
+  | { readonly kind: "ready"; readonly nodeId: string; readonly progress: Progress }
+  | { readonly kind: "progress"; readonly progress: Progress }
+  | { readonly kind: "secrets"; readonly ledgerSecrets: readonly HeldLedgerSecret[] }
+  | { readonly kind: "stopped" }
+  /** The node cannot go on. */
+  | { readonly kind: "failed"; readonly code: string; readonly message: string }
+  | {
+      readonly kind: "log";
+      readonly level: LogLevel;
+      readonly message: string;
+      readonly facts: Readonly<Record<string, string | number | boolean>>;
+    };

@@ -1,0 +1,249 @@
+/**
+ * The executor: owns the store, the ledger and the engine of a node, and serves the batches of the
+ * front workers. One thread, one writer; everything slow happens on the thread pool.
+ */
+import type { MessagePort } from "node:worker_threads";
+import { assert, isCocoError, type Log } from "@coco/base";
+import type { Endpoint, AppRequest } from "@coco/runtime";
+import type { Transaction } from "@coco/store";
+import { RequestBatchReader, type RequestView, ResponseBatchWriter } from "../wire.ts";
+import { createApplications, type ExecutorApplications } from "./applications.ts";
+import { CommitWaiters } from "./commit-waiters.ts";
+import { ExecutorConsensus } from "./consensus-port.ts";
+import { type Answer, type Authentication, Dispatcher } from "./dispatcher.ts";
+import { nodeErrors } from "./errors.ts";
+import type { ExecutorData, ExecutorReport, Progress } from "./executor-messages.ts";
+import { LedgerDisk } from "./ledger-disk.ts";
+import { LedgerPipeline } from "./ledger-pipeline.ts";
+import { createServiceState, type ServiceState } from "./service-state.ts";
+
+/** One front worker, as the executor knows it. */
+interface FrontLink {
+  readonly port: MessagePort;
+  readonly reader: RequestBatchReader;
+  readonly writer: ResponseBatchWriter;
+}
+
+interface DeferredRequest {
+  readonly front: FrontLink;
+  readonly request: RequestView;
+}
+
+/** Requests that wait until the Merkle tree covers everything, at most. */
+const deferredCountMax = 1000;
+
+export class Executor {
+  readonly #data: ExecutorData;
+  readonly #report: (report: ExecutorReport) => void;
+  readonly #log: Log;
+  readonly #state: ServiceState;
+  readonly #disk: LedgerDisk;
+  readonly #pipeline: LedgerPipeline;
+  readonly #applications: ExecutorApplications;
+  readonly #dispatcher: Dispatcher;
+  readonly #waiters: CommitWaiters<FrontLink>;
+  readonly #fronts: FrontLink[] = [];
+  #deferred: DeferredRequest[] = [];
+  #hasFailed = false;
+
+  constructor(data: ExecutorData, report: (report: ExecutorReport) => void) {
+    this.#data = data;
+    this.#report = report;
+    this.#log = (level, message, facts = {}) => report({ kind: "log", level, message, facts });
+    this.#state = createServiceState(data);
+    this.#waiters = new CommitWaiters((front, answer) => this.#respond(front, answer));
+    this.#disk = this.#createDisk();
+    this.#pipeline = this.#createPipeline();
+    const { store, engine } = this.#state;
+    const address = data.settings.nodeToNodeInterface.published_address;
+    const consensus = new ExecutorConsensus(engine, store, address);
+    this.#applications = createApplications({
+      data,
+      state: this.#state,
+      consensus,
+      pipeline: this.#pipeline,
+      disk: this.#disk,
+      log: this.#log,
+      report,
+      dispatcherStats: () => this.#dispatcher.stats,
+      commitWaiterCount: () => this.#waiters.count,
+    });
+    this.#dispatcher = this.#createDispatcher(consensus);
+    this.#begin();
+  }
+
+  /** Connects a front worker. */
+  addFront(port: MessagePort): void {
+    const front = { port, reader: new RequestBatchReader(), writer: new ResponseBatchWriter() };
+    this.#fronts.push(front);
+    port.on("message", (batch: ArrayBuffer) => this.#receive(front, batch));
+  }
+
+  /** Signs and writes everything that was executed. */
+  async stop(): Promise<void> {
+    await this.#pipeline.stop();
+    this.#post();
+    this.#applications.stop();
+    for (const { port } of this.#fronts) port.close();
+  }
+
+  #begin(): void {
+    const { genesis, engine, nodeId } = this.#state;
+    if (genesis !== undefined) {
+      this.#pipeline.push({
+        view: engine.view,
+        seqno: 1,
+        changes: genesis,
+        claimsDigest: undefined,
+      });
+    }
+    this.#pipeline.requestSignature();
+    this.#pipeline.flush();
+    this.#report({ kind: "ready", nodeId, progress: this.#progress() });
+  }
+
+  #progress(): Progress {
+    const { engine } = this.#state;
+    return {
+      view: engine.view,
+      committedSeqno: engine.committed().seqno,
+      serviceCertificate: this.#applications?.serviceCertificate() ?? this.#state.serviceCertificate,
+      nodeCertificate: this.#applications?.nodeCertificate() ?? this.#state.nodeCertificate,
+      selfSignedCertificate: this.#state.selfSignedCertificate,
+    };
+  }
+
+  #receive(front: FrontLink, batch: ArrayBuffer): void {
+    const requests: RequestView[] = [];
+    front.reader.read(batch, (request) => {
+      if (!this.#defer(front, request)) requests.push(request);
+    });
+    this.#serve(front, requests);
+    this.#post();
+    this.#pipeline.flush();
+  }
+
+  /** Governance writes bind themselves to the Merkle root, which a running signature withholds. */
+  #defer(front: FrontLink, request: RequestView): boolean {
+    if (!request.fullPath.startsWith("/gov/") || request.method !== "POST") return false;
+    if (this.#deferred.length >= deferredCountMax) return false;
+    this.#deferred.push({ front, request });
+    return true;
+  }
+
+  #serve(front: FrontLink, requests: readonly RequestView[]): void {
+    for (const answer of this.#dispatcher.serve(requests)) {
+      if (answer.awaitedSeqno > 0) this.#waiters.add(front, answer);
+      else this.#respond(front, answer);
+    }
+    this.#serveDeferred();
+  }
+
+  #serveDeferred(): void {
+    while (this.#deferred.length > 0 && this.#pipeline.settle()) {
+      const { front, request } = this.#deferred.shift()!;
+      for (const answer of this.#dispatcher.serve([request])) {
+        if (answer.awaitedSeqno > 0) this.#waiters.add(front, answer);
+        else this.#respond(front, answer);
+      }
+    }
+  }
+
+  #respond(front: FrontLink, { request, response, txId }: Answer): void {
+    front.writer.respond(request.sessionId, request.requestId, response, txId);
+  }
+
+  #post(): void {
+    for (const { port, writer } of this.#fronts) {
+      const batch = writer.take();
+      if (batch !== undefined) port.postMessage(batch, [batch]);
+    }
+  }
+
+  #createDisk(): LedgerDisk {
+    const { ledgerDirectory: directory, ledgerSync: sync } = this.#data.settings;
+    return new LedgerDisk({
+      directory,
+      sync,
+      onPersisted: (seqno) => this.#pipeline.persisted(seqno),
+      onWritten: (batch) => this.#state.writer.release(batch),
+      onError: (error) => this.#fail(nodeErrors.create("DiskFailed", directory, {}, error)),
+    });
+  }
+
+  #createPipeline(): LedgerPipeline {
+    const { settings } = this.#data;
+    const { crypto, store, engine, writer, nodeKey, serviceKey, nodeId } = this.#state;
+    return new LedgerPipeline({
+      crypto,
+      store,
+      engine,
+      writer,
+      disk: this.#disk,
+      signer: {
+        nodeKey,
+        serviceKey,
+        nodeId,
+        nodeCertificate: () => this.#applications.nodeCertificate(),
+        coseIssuer: settings.coseIssuer,
+      },
+      signatureDelayMs: settings.signatureDelayMs,
+      signatureCountMax: settings.signatureCountMax,
+      nowMs: () => performance.now(),
+      onAppended: (appended, changes) => {
+        this.#waiters.appended(appended);
+        this.#applications.onAppended(appended, changes);
+      },
+      onSigned: (signed) => this.#waiters.signed(signed),
+      onCommitted: (seqno) => {
+        this.#waiters.committed(seqno, writer.tree);
+        this.#post();
+        this.#applications.onCommitted(seqno);
+        this.#report({ kind: "progress", progress: this.#progress() });
+      },
+      onSettled: () => {
+        this.#serveDeferred();
+        this.#post();
+      },
+      onError: (error) => this.#fail(error),
+    });
+  }
+
+  #createDispatcher(consensus: ExecutorConsensus): Dispatcher {
+    const { store, crypto } = this.#state;
+    const applications = this.#applications;
+    return new Dispatcher({
+      applications: applications.list,
+      store,
+      pipeline: this.#pipeline,
+      consensus,
+      guard: applications.guard,
+      crypto,
+      log: this.#log,
+      nowMs: () => performance.now(),
+      authenticate: (
+        endpoint: Endpoint,
+        request: AppRequest,
+        transaction: Transaction,
+      ): Authentication => applications.authenticate(endpoint, request, transaction),
+      historical: applications.historical,
+      lookUpHistorical: (request) => applications.lookUpHistorical(request),
+      isServiceOpen: (transaction) => applications.isServiceOpen(transaction),
+      executionTimeMs: () => applications.executionTimeMs(),
+      onTerminated: () => applications.onTerminated(),
+      uncommittedCountMax: this.#data.settings.uncommittedCountMax,
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    const isKnown = isCocoError(error);
+    assert(error !== undefined, "a failure has a cause");
+    this.#report({
+      kind: "failed",
+      code: isKnown ? error.code : "Unexpected",
+      message: isKnown ? `${error.message}. ${error.next}.` : String(error),
+    });
+  }
+}

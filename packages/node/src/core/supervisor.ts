@@ -1,0 +1,277 @@
+/**
+ * Owns the threads of a node: keeps the secrets and the progress, starts an executor and the
+ * front workers, and replaces an executor that died.
+ */
+import { MessageChannel, Worker } from "node:worker_threads";
+import type { Log } from "@coco/base";
+import { frontCountersSizeBytes } from "../front/front-counters.ts";
+import type {
+  FrontCertificate,
+  FrontCommand,
+  FrontInterfaceOptions,
+  FrontLimits,
+  FrontReport,
+  FrontWorkerData,
+} from "../front/front-options.ts";
+import { nodeErrors } from "./errors.ts";
+import type {
+  ExecutorCommand,
+  ExecutorData,
+  ExecutorReport,
+  ExecutorSettings,
+  ExecutorStart,
+  Progress,
+} from "./executor-messages.ts";
+import type { NodeSecrets } from "./node-secrets.ts";
+
+export interface SupervisorOptions {
+  readonly settings: ExecutorSettings;
+  readonly start: ExecutorStart;
+  readonly secrets: NodeSecrets;
+  readonly interfaces: readonly FrontInterfaceOptions[];
+  readonly frontLimits: FrontLimits;
+  readonly frontCount: number;
+  /** Heap of the executor; above it the executor is replaced. */
+  readonly executorHeapSizeBytes: number;
+  /** Extra flags for the executor thread, for a debugger. */
+  readonly executorArguments?: readonly string[];
+  readonly log: Log;
+  /** The node cannot go on; it has stopped serving. */
+  readonly onFailed: (error: Error) => void;
+}
+
+interface FrontThread {
+  readonly worker: Worker;
+  readonly counters: SharedArrayBuffer;
+}
+
+/** Executors that may die in one minute before the node gives up. */
+const restartCountMax = 10;
+const restartWindowMs = 60_000;
+const drainTimeoutMs = 2000;
+
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  #secrets: NodeSecrets;
+  #progress: Progress | undefined;
+  #executor: Worker | undefined;
+  #fronts: FrontThread[] = [];
+  #isStopping = false;
+  #restartTimes: number[] = [];
+  #addresses: Readonly<Record<string, string>> = {};
+  nodeId = "";
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+    this.#secrets = options.secrets;
+  }
+
+  get progress(): Progress {
+    if (this.#progress === undefined) throw nodeErrors.create("StartFailed", "not started yet");
+    return this.#progress;
+  }
+
+  /** `host:port` by interface name. */
+  get addresses(): Readonly<Record<string, string>> {
+    return this.#addresses;
+  }
+
+  /** Resolves when the interfaces are open. @throws {CocoError} StartFailed and what the parts throw */
+  async start(): Promise<void> {
+    const { frontCount } = this.#options;
+    const counters = Array.from(
+      { length: frontCount },
+      () => new SharedArrayBuffer(frontCountersSizeBytes),
+    );
+    await this.#startExecutor(this.#options.start, counters);
+    for (const [index, shared] of counters.entries()) await this.#startFront(index, shared);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    await Promise.all(this.#fronts.map((front) => this.#stopFront(front)));
+    const executor = this.#executor;
+    if (executor === undefined) return;
+    await new Promise<void>((resolve) => {
+      executor.once("exit", () => resolve());
+      executor.postMessage({ kind: "stop" } satisfies ExecutorCommand);
+    });
+  }
+
+  async #stopFront({ worker }: FrontThread): Promise<void> {
+    const exited = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    worker.postMessage({ kind: "drain", timeoutMs: drainTimeoutMs } satisfies FrontCommand);
+    await exited;
+  }
+
+  #startExecutor(start: ExecutorStart, counters: readonly SharedArrayBuffer[]): Promise<void> {
+    const { settings, interfaces, executorHeapSizeBytes, executorArguments } = this.#options;
+    const data: ExecutorData = {
+      settings,
+      secrets: this.#secrets,
+      start,
+      frontCounters: counters,
+      frontInterfaces: interfaces.map(({ name, sessionsSoftMax, sessionsHardMax }) => ({
+        name,
+        sessionsSoftMax,
+        sessionsHardMax,
+      })),
+    };
+    const worker = new Worker(workerUrl("core/executor-worker"), {
+      workerData: data,
+      resourceLimits: { maxOldGenerationSizeMb: Math.round(executorHeapSizeBytes / 2 ** 20) },
+      ...(executorArguments === undefined ? {} : { execArgv: [...executorArguments] }),
+    });
+    this.#executor = worker;
+    return new Promise((resolve, reject) => {
+      let isReady = false;
+      worker.on("message", (report: ExecutorReport) => {
+        if (report.kind === "ready") {
+          isReady = true;
+          this.nodeId = report.nodeId;
+        }
+        this.#take(report, worker, reject);
+        if (report.kind === "ready") resolve();
+      });
+      worker.on("error", (error) => {
+        this.#options.log("error", "executor died", { error: String(error) });
+        if (!isReady) reject(nodeErrors.create("StartFailed", String(error), {}, error));
+      });
+      worker.on("exit", () => {
+        if (isReady && this.#executor === worker) this.#replaceExecutor(counters);
+      });
+    });
+  }
+
+  #take(report: ExecutorReport, worker: Worker, reject: (error: Error) => void): void {
+    switch (report.kind) {
+      case "ready":
+      case "progress":
+        this.#setProgress(report.progress);
+        break;
+      case "secrets":
+        this.#secrets = { ...this.#secrets, ledgerSecrets: report.ledgerSecrets };
+        break;
+      case "log":
+        this.#options.log(report.level, report.message, report.facts);
+        break;
+      case "failed": {
+        const error = nodeErrors.create("NodeFailed", report.message, { cause: report.code });
+        reject(error);
+        if (this.#executor === worker && this.#progress !== undefined) this.#give(error);
+        break;
+      }
+      case "stopped":
+        break;
+    }
+  }
+
+  #setProgress(progress: Progress): void {
+    const before = this.#progress;
+    this.#progress = progress;
+    if (before === undefined || before.nodeCertificate === progress.nodeCertificate) return;
+    for (const certificate of this.#certificates()) {
+      for (const { worker } of this.#fronts) {
+        worker.postMessage({ kind: "certificate", certificate } satisfies FrontCommand);
+      }
+    }
+  }
+
+  #certificates(): FrontCertificate[] {
+    const { nodeCertificate } = this.progress;
+    const keyPem = this.#secrets.nodeKeyPem;
+    const selfSigned = this.progress.selfSignedCertificate;
+    return [
+      { authority: "Service", certificatePem: nodeCertificate, keyPem },
+      { authority: "Node", certificatePem: selfSigned, keyPem },
+    ];
+  }
+
+  async #startFront(workerIndex: number, counters: SharedArrayBuffer): Promise<void> {
+    const { interfaces, frontLimits, frontCount, log } = this.#options;
+    const { port1, port2 } = new MessageChannel();
+    this.#executor?.postMessage({ kind: "front", port: port2 } satisfies ExecutorCommand, [port2]);
+    const data: FrontWorkerData = {
+      workerIndex,
+      interfaces,
+      limits: frontLimits,
+      certificates: this.#certificates(),
+      executor: port1,
+      counters,
+      isPortShared: frontCount > 1,
+    };
+    const worker = new Worker(workerUrl("front/front-worker"), {
+      workerData: data,
+      transferList: [port1],
+    });
+    this.#fronts.push({ worker, counters });
+    await new Promise<void>((resolve, reject) => {
+      worker.on("message", (report: FrontReport) => {
+        if (report.kind === "listening") {
+          this.#addresses = report.addresses;
+          resolve();
+        } else if (report.kind === "failed") {
+          reject(nodeErrors.create("StartFailed", report.detail, { cause: report.code }));
+        } else if (report.kind === "log") {
+          log(report.level, report.message, report.facts);
+        }
+      });
+      worker.on("error", (error) => {
+        const failure = nodeErrors.create("NodeFailed", "a front worker died", {}, error);
+        reject(failure);
+        if (!this.#isStopping) this.#give(failure);
+      });
+    });
+  }
+
+  /** A handler used up the memory, most likely: see docs/adr/0002. */
+  #replaceExecutor(counters: readonly SharedArrayBuffer[]): void {
+    const { log } = this.#options;
+    if (this.#isStopping) return;
+    this.#executor = undefined;
+    const nowMs = performance.now();
+    this.#restartTimes = this.#restartTimes.filter((time) => nowMs - time < restartWindowMs);
+    this.#restartTimes.push(nowMs);
+    if (this.#restartTimes.length > restartCountMax) {
+      this.#give(nodeErrors.create("NodeFailed", "the executor died again and again"));
+      return;
+    }
+    log("warn", "starting a new executor", { committedSeqno: this.progress.committedSeqno });
+    this.#disconnectFronts();
+    this.#startExecutor({ kind: "resume", progress: this.progress }, counters).then(
+      () => this.#connectFronts(),
+      (error: Error) => this.#give(error),
+    );
+  }
+
+  #disconnectFronts(): void {
+    for (const { worker } of this.#fronts) {
+      worker.postMessage({ kind: "executor", port: undefined } satisfies FrontCommand);
+    }
+  }
+
+  #connectFronts(): void {
+    for (const { worker } of this.#fronts) {
+      const { port1, port2 } = new MessageChannel();
+      this.#executor?.postMessage({ kind: "front", port: port2 } satisfies ExecutorCommand, [port2]);
+      worker.postMessage({ kind: "executor", port: port1 } satisfies FrontCommand, [port1]);
+    }
+  }
+
+  /** Stops serving: what the node would answer can no longer be trusted to last. */
+  #give(error: Error): void {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    for (const { worker } of this.#fronts) void worker.terminate();
+    void this.#executor?.terminate();
+    this.#options.onFailed(error);
+  }
+}
+
+/** Threads run compiled code, also when the supervisor itself runs from source in a test. */
+function workerUrl(name: string): URL {
+  const isSource = import.meta.url.endsWith(".ts");
+  return new URL(`${isSource ? "../../dist" : ".."}/${name}.js`, import.meta.url);
+}
+

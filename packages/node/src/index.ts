@@ -1,0 +1,7 @@
+export type { NodeConfiguration } from "./config/configuration.ts";
+export { loadConfiguration, parseConfiguration } from "./config/load-configuration.ts";
+export { configurationSchema } from "./config/schema.ts";
+export { nodeErrors } from "./core/errors.ts";
+export { type RunningNode, type StartNodeOptions, startNode } from "./core/start-node.ts";
+export { createLog, type LogOptions } from "./log.ts";
+export { softwareVersion } from "./version.ts";
