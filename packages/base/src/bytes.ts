@@ -9,6 +9,7 @@ interface Platform {
     options: { fatal: boolean; ignoreBOM: boolean },
   ) => { decode(bytes: Uint8Array): string };
   readonly Buffer?: {
+    readonly prototype: { latin1Slice(start: number, end: number): string };
     from(
       buffer: ArrayBufferLike,
       offset: number,
@@ -20,6 +21,10 @@ interface Platform {
   };
 }
 const platform = globalThis as unknown as Platform;
+/** Works on any byte array, without the view that Buffer.from would make for each call. */
+const latin1Slice = platform.Buffer?.prototype.latin1Slice as
+  | ((this: Uint8Array, start: number, end: number) => string)
+  | undefined;
 const encoder = new platform.TextEncoder();
 const decoder = new platform.TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -65,10 +70,7 @@ export function hexToBytes(hex: string): Uint8Array {
  * (one-byte strings are cheaper than one buffer object for each).
  */
 export function bytesToLatin1(bytes: Uint8Array): string {
-  const { Buffer } = platform;
-  if (Buffer !== undefined && bytes.length > 24) {
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
-  }
+  if (latin1Slice !== undefined) return latin1Slice.call(bytes, 0, bytes.length);
   let text = "";
   for (let start = 0; start < bytes.length; start += 4096) {
     text += String.fromCharCode.apply(

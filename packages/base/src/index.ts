@@ -80,6 +80,8 @@ export {
   type CertificateRequestOptions,
   createCertificate,
   createCertificateRequest,
+  type EndorsementOptions,
+  endorseCertificateRequest,
 } from "./x509.ts";
 export {
   derToName,

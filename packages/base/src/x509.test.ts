@@ -1,5 +1,5 @@
 import "reflect-metadata";
-import { X509Certificate } from "node:crypto";
+import { createHash, X509Certificate } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { createNodeCrypto, generateSigningKey, pemToSigningKey } from "@coco/base/node";
 import * as peculiar from "@peculiar/x509";
@@ -11,6 +11,7 @@ import {
   createCertificate,
   createCertificateRequest,
   derToName,
+  endorseCertificateRequest,
   ipToBytes,
   isCocoError,
   nameToDer,
@@ -41,26 +42,19 @@ function issueService(): string {
   });
 }
 
-function issueNode(service: string): string {
-  const request = parseCertificateRequest(
-    createCertificateRequest({
+function issueNode(issuer: string): string {
+  return endorseCertificateRequest({
+    request: createCertificateRequest({
       subject: "O=Contoso\\, Ltd,CN=CCF Node",
       signer: nodeKey,
       subjectAltNames: [{ dns: "node1.example.com" }, { ip: "127.0.0.1" }, { ip: "::1" }],
     }),
-    crypto,
-  );
-  return createCertificate({
-    subject: request.subjectName,
-    issuer: service,
-    publicKey: request.publicKey,
+    issuer,
     signer: serviceKey,
     notBeforeMs,
     notAfterMs: Date.UTC(2051, 0, 1),
     serial: crypto.bytes(16),
-    subjectAltNames: request.subjectAltNames,
-    isAuthority: false,
-    hash: crypto,
+    crypto,
   });
 }
 
@@ -126,6 +120,51 @@ describe("createCertificate", () => {
     expect(make).toThrow(expect.objectContaining({ code: "BadCertificate" }));
   });
 });
+
+describe.skipIf(!existsSync(`${vectors}/ccf-http`))("certificates of a real service", () => {
+  // CCF takes SHA-1 for key identifiers; with it every other byte has to be the same.
+  const hash = {
+    sha256: (data: Uint8Array) => new Uint8Array(createHash("sha1").update(data).digest()),
+  };
+  const bodies = readRecordedBodies();
+  const service = bodies.map((body) => body["service_certificate"]).find(isText)!;
+  const selfSigned = bodies.map((body) => body["self_signed_certificate"]).find(isText)!;
+  const endorsed = bodies.map((body) => body["cert"]).find(isText)!;
+
+  it.each([
+    ["service", service, undefined],
+    ["self-signed node", selfSigned, undefined],
+    ["endorsed node", endorsed, service],
+  ])("are written with the same bytes: %s", (_, pem, issuer) => {
+    const wanted = parseCertificate(pem);
+    const made = createCertificate({
+      subject: wanted.subject,
+      ...(issuer === undefined ? {} : { issuer }),
+      publicKey: wanted.publicKey,
+      signer: serviceKey,
+      notBeforeMs: wanted.notBeforeMs,
+      notAfterMs: wanted.notAfterMs,
+      serial: wanted.serial,
+      subjectAltNames: wanted.subjectAltNames,
+      isAuthority: wanted.isAuthority,
+      hash,
+    });
+    expect(bytesToHex(parseCertificate(made).signedBytes)).toBe(bytesToHex(wanted.signedBytes));
+  });
+});
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function readRecordedBodies(): Record<string, unknown>[] {
+  const file = `${vectors}/ccf-http/exchanges.jsonl`;
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  return lines
+    .map((line) => (line === "" ? undefined : JSON.parse(line).response?.body))
+    .filter((body) => isText(body) && body.startsWith('{"'))
+    .map((body) => JSON.parse(body));
+}
 
 describe("certificate requests", () => {
   it("of ours are read and verified by an independent library", async () => {

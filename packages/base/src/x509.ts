@@ -16,9 +16,9 @@ import {
   ecdsaRawToDer,
 } from "./der.ts";
 import { derToPem } from "./pem.ts";
-import type { Hash, SignatureAlgorithm, Signer } from "./ports.ts";
+import type { Hash, SignatureAlgorithm, Signer, Verifier } from "./ports.ts";
 import { altNamesToDer, nameToDer, type SubjectAltName } from "./x509-name.ts";
-import { oid, parseCertificate, publicKeyBits } from "./x509-parse.ts";
+import { oid, parseCertificate, parseCertificateRequest, publicKeyBits } from "./x509-parse.ts";
 
 const derNull = derElement(derTag.null);
 
@@ -125,6 +125,36 @@ export function createCertificate(options: CertificateOptions): string {
     derElement(derContextTag(3), derSequence(...extensions)),
   );
   return derToPem(signStructure(body, signer));
+}
+
+export interface EndorsementOptions
+  extends Pick<CertificateOptions, "signer" | "notBeforeMs" | "notAfterMs" | "serial"> {
+  /** PKCS#10 in PEM or DER; its own signature is checked. */
+  readonly request: string | Uint8Array;
+  /** Certificate (PEM or DER) of the signer. */
+  readonly issuer: string | Uint8Array;
+  readonly crypto: Verifier & Hash;
+}
+
+/**
+ * Certifies the key, the subject and the alternative names of a request, as the service does for
+ * its nodes; the new certificate may not sign others.
+ * @returns PEM
+ * @throws {CocoError} BadCertificate
+ */
+export function endorseCertificateRequest(options: EndorsementOptions): string {
+  const { request, crypto, ...rest } = options;
+  const { subjectName, publicKey, subjectAltNames } = parseCertificateRequest(request, crypto);
+  const subject = subjectName;
+  const isAuthority = false;
+  return createCertificate({
+    ...rest,
+    subject,
+    publicKey,
+    subjectAltNames,
+    isAuthority,
+    hash: crypto,
+  });
 }
 
 export interface CertificateRequestOptions {

@@ -3,11 +3,11 @@
 /** Freezes a value that JSON.parse made, to its leaves. */
 export function deepFreeze<Value>(value: Value): Value {
   const waiting: unknown[] = [value];
-  for (let item = waiting.pop(); item !== undefined; item = waiting.pop()) {
+  while (waiting.length > 0) {
+    const item = waiting.pop();
     if (typeof item !== "object" || item === null) continue;
     Object.freeze(item);
-    // Nulls would end the loop no earlier than undefined, which JSON does not have.
-    waiting.push(...Object.values(item));
+    for (const part of Object.values(item)) waiting.push(part);
   }
   return value;
 }

@@ -60,6 +60,13 @@ export {
   type StoredEndpoint,
 } from "./endpoints/stored-endpoint.ts";
 export {
+  issuerToConfigurationUrl,
+  type KeyRefresh,
+  type OpenidConfiguration,
+  readOpenidConfiguration,
+  refreshJwtKeys,
+} from "./jwt/key-refresh.ts";
+export {
   issuersToRefresh,
   type JwtIssuerMetadata,
   type JwtKeyChanges,

@@ -32,6 +32,11 @@ export const requestErrors = defineErrors("runtime", {
     title: "An endpoint names an unknown authentication policy",
     next: "Use no_auth, user_cert, member_cert, any_cert, jwt, user_cose_sign1 or member_cose_sign1",
   },
+  IssuerNotRefreshed: {
+    number: 6108,
+    title: "The keys of this JWT issuer are not refreshed automatically",
+    next: "Propose set_jwt_issuer with auto_refresh and a CA certificate bundle",
+  },
   MalformedCose: {
     number: 6107,
     title: "The signed request cannot be read",

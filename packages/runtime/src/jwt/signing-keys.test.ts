@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { jwtIssuersTable } from "../tables.ts";
 import { parseJwks } from "./jwk.ts";
+import { readOpenidConfiguration, refreshJwtKeys } from "./key-refresh.ts";
 import {
   issuersToRefresh,
   jwtSigningKeysTable,
@@ -135,5 +136,31 @@ describe("signing keys in the store", () => {
     issuers.set(issuer, { auto_refresh: true, ca_cert_bundle_name: "roots" });
     issuers.set(other, { auto_refresh: false });
     expect(issuersToRefresh(transaction)).toEqual([{ issuer, caCertificateBundleName: "roots" }]);
+    const jwks = { keys: [rsaJwk, { ...second, issuer: "https://example.com" }] };
+    const refresh = (name: string) =>
+      refreshJwtKeys(transaction, { issuer: name, jwks, constraint: issuer }, crypto);
+    for (const name of [other, "https://unknown.example.com"]) {
+      expect(() => refresh(name)).toThrow(expect.objectContaining({ code: "IssuerNotRefreshed" }));
+    }
+    expect(refresh(issuer)).toEqual({ written: ["rsa", "second"], removed: [] });
+    const constraints = ["rsa", "second"].map(
+      (kid) => jwtSigningKeysTable(transaction).get(kid)?.[0]?.constraint,
+    );
+    expect(constraints).toEqual([issuer, "https://example.com"]);
+  });
+
+  it("come from an https address that the issuer's OpenID configuration names", () => {
+    const jwksUri = "https://keys.example.com/jwks";
+    expect(readOpenidConfiguration({ jwks_uri: jwksUri, issuer })).toEqual({ jwksUri, issuer });
+    for (const bad of [
+      null,
+      {},
+      { jwks_uri: "http://keys.example.com" },
+      { jwks_uri: "https://" },
+    ]) {
+      expect(() => readOpenidConfiguration(bad)).toThrow(
+        expect.objectContaining({ code: "BadJwks" }),
+      );
+    }
   });
 });
