@@ -175,7 +175,7 @@ describe("certificate requests", () => {
     expect(parseCertificateRequest(pem, crypto).subject).toBe("CN=CCF Node");
   });
 
-  it("that CCF signs with SHA-512 over a P-384 key are accepted; damaged ones are not", async () => {
+  it("that CCF signs with SHA-512 and a P-384 key are accepted; damaged ones are not", async () => {
     const algorithm = { name: "ECDSA", namedCurve: "P-384", hash: "SHA-512" };
     const keys = await globalThis.crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
     const made = await peculiar.Pkcs10CertificateRequestGenerator.create({

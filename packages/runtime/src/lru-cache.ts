@@ -7,10 +7,6 @@ export class LruCache<Key, Value> {
     this.#countMax = countMax;
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
   get(key: Key): Value | undefined {
     const value = this.#entries.get(key);
     if (value === undefined) return undefined;
@@ -32,9 +28,5 @@ export class LruCache<Key, Value> {
 
   delete(key: Key): void {
     this.#entries.delete(key);
-  }
-
-  clear(): void {
-    this.#entries.clear();
   }
 }

@@ -54,7 +54,7 @@ export function bindingToReportData(
   return concatBytes(hash.sha256(publicKey), second);
 }
 
-/** True when some hardware platform is listed: then `virtual` is refused whatever the tables say. */
+/** True when a hardware platform is listed: then `virtual` is refused whatever its tables say. */
 export function hasHardwarePlatform(policy: AppraisalPolicy): boolean {
   return Object.keys(policy).some((platform) => platform !== "virtual");
 }

@@ -9,13 +9,13 @@ import { type PolicyCheck, type PolicyInput, type PolicyResult, refused } from "
 
 const cacheCountMax = 4096;
 
-export interface Validity {
+interface Validity {
   readonly notBeforeSeconds: number;
   readonly notAfterSeconds: number;
 }
 
 /** Reads validity periods; parsing a certificate costs far more than everything else here. */
-export class ValidityCache {
+class ValidityCache {
   readonly #validities = new LruCache<string, Validity>(cacheCountMax);
 
   /** Why the certificate may not be used now; undefined when it may. */
@@ -136,7 +136,7 @@ export function createCertificatePolicies(): Readonly<Record<string, PolicyCheck
   const validities = new ValidityCache();
   return {
     user_cert: createKnownCertificatePolicy("user", validities),
-    // As in CCF: a member stays a member until the members remove it, whatever its certificate says.
+    // As in CCF a member stays one until the members remove it, whatever its certificate says.
     member_cert: createKnownCertificatePolicy("member", undefined),
     any_cert: createAnyCertificatePolicy(validities),
   };

@@ -34,9 +34,9 @@ export interface StoredEndpoint {
   readonly interpreter_reuse?: { readonly key: string };
 }
 
-export const forwardingKinds = ["sometimes", "always", "never"] as const;
-export const redirectionKinds = ["none", "to_primary", "to_backup"] as const;
-export const endpointModes = ["readwrite", "readonly", "historical"] as const;
+const forwardingKinds = ["sometimes", "always", "never"] as const;
+const redirectionKinds = ["none", "to_primary", "to_backup"] as const;
+const endpointModes = ["readwrite", "readonly", "historical"] as const;
 
 /** Names the field that is wrong: `bundle.metadata.endpoints["/x"]["get"].mode`. */
 type Fail = (field: string, wanted: string) => Error;
