@@ -1,3 +1,8 @@
+export {
+  createScriptApplication,
+  type ScriptApplication,
+  type ScriptApplicationOptions,
+} from "./app/script-application.ts";
 export type {
   Admitted,
   Application,
@@ -48,6 +53,23 @@ export {
   removeJsApp,
   setJsApp,
 } from "./bundle/installed-app.ts";
+export type {
+  AppCrypto,
+  DigestAlgorithm,
+  Jwk,
+  KeyKind,
+  KeyPair,
+  SigningAlgorithm,
+  WrapAlgorithm,
+} from "./ccf-api/app-crypto.ts";
+export {
+  type CommonGlobals,
+  createGovernanceGlobals,
+  type ScriptApiPorts,
+} from "./ccf-api/common-globals.ts";
+export type { ConsoleSink } from "./ccf-api/console.ts";
+export type { KvMap, KvRangeOptions } from "./ccf-api/kv.ts";
+export type { SnpAttestationInput, VerifySnpAttestation } from "./ccf-api/snp-attestation.ts";
 export {
   createStaticEndpointTable,
   createStoredEndpointTable,

@@ -1,5 +1,6 @@
 /** One program of the SES engine. */
 import { CocoError } from "@coco/base";
+import { originalInterruption } from "../interruption.ts";
 import type { ModuleGraph } from "../module-linker/module-graph.ts";
 import { resolveModuleName } from "../module-linker/module-graph.ts";
 import { ModuleInstances } from "../module-linker/module-instance.ts";
@@ -86,5 +87,7 @@ export function withPlainErrors<Result>(action: () => Result): Result {
 /** Errors of the engine stay; whatever else was thrown is the program's own. */
 function toCallError(error: unknown, moduleName: string, exportName: string): unknown {
   if (error instanceof CocoError) return error;
+  const interruption = originalInterruption(error);
+  if (interruption !== undefined) return interruption;
   return scriptErrors.create("ScriptFailed", `${moduleName}: ${exportName}`, {}, error);
 }
