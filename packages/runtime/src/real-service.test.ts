@@ -16,6 +16,7 @@ import {
   type AppRequest,
   createAuthenticator,
   createOpenapiDocument,
+  createStaticEndpointTable,
   createStoredEndpointTable,
   describeEndpoints,
   type Endpoint,
@@ -167,6 +168,24 @@ describe.skipIf(!isHere)("against a real service", () => {
     if (routing.kind !== "answered") return;
     expect(routing.response.status).toBe(exchange.response.status);
     expect(routing.response.body).toBe(exchange.response.body);
+    expect(routing.response.headers["allow"]).toBe(headerOf(exchange, "allow"));
+  });
+
+  const elsewhere: readonly (readonly [note: string, prefix: string])[] = [
+    ["OPTIONS /node/state", "/node"],
+    ["TRACE /node/state", "/node"],
+    ["node 404", "/node"],
+    ["gov 404", "/gov"],
+    ["root 404", "/app"],
+  ];
+  it.each(elsewhere)("answers as recorded outside the app: %s", (note, prefix) => {
+    const exchange = find(note);
+    const table = createStaticEndpointTable([{ ...builtIn[0]!, path: "/state" }]);
+    const request = toRequest(exchange, prefix);
+    const routing = routeRequest(table, store.begin("application"), request);
+    if (routing.kind !== "answered") throw new Error("an endpoint was found");
+    expect(routing.response.status).toBe(exchange.response.status);
+    expect(routing.response.body).toBe(exchange.response.body ?? "");
     expect(routing.response.headers["allow"]).toBe(headerOf(exchange, "allow"));
   });
 

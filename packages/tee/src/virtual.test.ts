@@ -8,6 +8,7 @@ import {
   bindingToReportData,
   type Claims,
   createVirtualEvidence,
+  evidenceSizeBytesMax,
   evidenceToQuoteInfo,
   type JoinTables,
   quoteInfoToEvidence,
@@ -83,6 +84,18 @@ describe("virtual evidence", () => {
     expect(error.code).toBe("PlatformNotAllowed");
     expect(error.message).toContain("platform");
     expect(error.next).not.toBe("");
+  });
+
+  it("is not looked at without a verifier for it, or when it is too large", () => {
+    const noVerifier = verifyEvidence([], { evidence: good, nowMs, crypto });
+    expect(noVerifier).toMatchObject({ ok: false, code: "EvidenceFormatUnsupported" });
+    expect(noVerifier.isInsecure).toBe(true);
+    const evidence = { ...good, endorsements: new Uint8Array(evidenceSizeBytesMax + 1) };
+    const tooLarge = verifyEvidence([virtualVerifier], { evidence, nowMs, crypto });
+    expect(tooLarge).toMatchObject({ ok: false, code: "EvidenceMalformed" });
+    const hardware = { ...good, format: "AMD_SEV_SNP_v1" as const };
+    const unknown = verifyEvidence([virtualVerifier], { evidence: hardware, nowMs, crypto });
+    expect(unknown).toMatchObject({ ok: false, code: "EvidenceFormatUnsupported" });
   });
 
   it("survives the JSON of join requests", () => {

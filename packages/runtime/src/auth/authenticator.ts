@@ -72,6 +72,7 @@ class PolicyAuthenticator implements Authenticator {
       for (const policy of policies) {
         const checked = this.#check(policy, input);
         if (checked.result.ok) return { kind: "caller", caller: checked.result.caller };
+        // As in CCF the challenge is that of the last policy, also when it has none.
         challenge = challenges[checked.failedPolicy];
         failures.push({
           auth_policy: policyName(policy),

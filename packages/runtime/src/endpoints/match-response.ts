@@ -8,8 +8,10 @@ export type Routing =
   | Extract<EndpointMatch, { kind: "found" }>
   | { readonly kind: "answered"; readonly response: AppResponse };
 
-function refuse(match: Exclude<EndpointMatch, { kind: "found" }>, request: AppRequest) {
-  const { method, path } = request;
+function refuse(
+  match: Exclude<EndpointMatch, { kind: "found" }>,
+  { method, path }: AppRequest,
+): AppResponse {
   if (match.kind === "unknownPath") {
     return rpcErrorResponse(404, "ResourceNotFound", `Unknown path: ${path}.`);
   }
@@ -17,8 +19,13 @@ function refuse(match: Exclude<EndpointMatch, { kind: "found" }>, request: AppRe
   if (method === "OPTIONS") return { status: 204, headers: { allow }, body: "" };
   const message = `Allowed methods for '${path}' are: ${allow}.`;
   const response = rpcErrorResponse(405, "UnsupportedHttpVerb", message);
-  const body = method === "HEAD" ? "" : response.body;
-  return { ...response, headers: { ...response.headers, allow }, body };
+  return { ...response, headers: { ...response.headers, allow } };
+}
+
+/** Responses to HEAD have no body. */
+function answer(response: AppResponse, request: AppRequest): Routing {
+  const isHead = request.method === "HEAD";
+  return { kind: "answered", response: isHead ? { ...response, body: "" } : response };
 }
 
 /** Finds the endpoint of a request, or the response that says why there is none. */
@@ -30,11 +37,11 @@ export function routeRequest(
   try {
     const match = table.find(transaction, request.method, request.path);
     if (match.kind === "found") return match;
-    return { kind: "answered", response: refuse(match, request) };
+    return answer(refuse(match, request), request);
   } catch (error) {
     if (!isCocoError(error) || error.code !== "AmbiguousPath") throw error;
     const templates = String(error.facts["templates"]).split(" ").join("\n  ");
     const message = `Multiple potential matches for path: ${request.path}\n  ${templates}`;
-    return { kind: "answered", response: rpcErrorResponse(500, "InternalError", message) };
+    return answer(rpcErrorResponse(500, "InternalError", message), request);
   }
 }
