@@ -1,6 +1,12 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { defaultConstitution, sandboxConstitution } from "./constitution/constitutions.ts";
-import { createTestMember, dump, type TestMember, TestService } from "./governance.testing.ts";
+import {
+  constitutionOf,
+  createTestMember,
+  dump,
+  type TestMember,
+  TestService,
+} from "./governance.testing.ts";
 
 let members: readonly TestMember[];
 let alice: TestMember;
@@ -10,18 +16,9 @@ beforeAll(() => {
   [alice] = members as [TestMember];
 });
 
-/** A constitution that accepts at once, with the given bodies. */
-function constitutionOf(bodies: { validate?: string; resolve?: string; apply?: string }): string {
-  const { validate = "return { valid: true }", resolve = 'return "Accepted"', apply = "" } = bodies;
-  return `
-    export function validate(input) { ${validate} }
-    export function resolve(proposal, proposerId, votes) { ${resolve} }
-    export function apply(proposal, proposalId) { ${apply} }
-  `;
-}
-
-function propose(constitution: string) {
+function propose(constitution: string, impatience = 1) {
   const service = new TestService(members, constitution);
+  service.impatience = impatience;
   service.open();
   service.write((transaction) => {
     const text = (value: string) => new TextEncoder().encode(value);
@@ -88,7 +85,7 @@ describe("the three functions", () => {
     for (const stage of ["validate", "resolve", "apply"]) {
       const body = `${write("public:ccf.gov.history")}; for (;;) {}`;
       const loop = stage === "apply" ? body : "for (;;) {}";
-      const { answer, before, after } = propose(constitutionOf({ [stage]: loop }));
+      const { answer, before, after } = propose(constitutionOf({ [stage]: loop }), 20);
       expect(answer.status).toBe(500);
       expect(answer.json.error.message).toContain("Operation took too long to complete.");
       expect(after).toEqual(before);
@@ -157,6 +154,8 @@ describe("constitutions that come with Coco", () => {
     ["that loops when loaded", `${valid}; for (;;) {}`, /too long/],
     ["that reads tables when loaded", `${valid}; ccf.kv["x"].size`, /outside its call/],
   ])("one that is %s is refused", (_, constitution, reason) => {
+    expect(service.propose(alice, []).status).toBe(200);
+    service.impatience = 5;
     const answer = setTo(constitution);
     expect([answer.status, answer.json.error.code]).toEqual([400, "ProposalFailedToValidate"]);
     expect(answer.json.error.message).toMatch(reason);

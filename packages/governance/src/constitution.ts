@@ -50,14 +50,9 @@ export interface Constitution {
   ): ScriptResult<string>;
   apply(transaction: Transaction, source: string, proposal: ProposalCase): ScriptResult<undefined>;
   /** Runs the function `vote` of a ballot; only `true` is a yes. */
-  vote(
-    transaction: Transaction,
-    ballot: string,
-    memberId: string,
-    proposal: ProposalCase,
-  ): ScriptResult<boolean>;
+  vote(transaction: Transaction, ballot: string, proposal: ProposalCase): ScriptResult<boolean>;
   /** Whether a ballot compiles, evaluates and exports `vote`. */
-  checkBallot(transaction: Transaction, ballot: string, memberId: string): ScriptResult<boolean>;
+  checkBallot(transaction: Transaction, ballot: string): ScriptResult<boolean>;
   /** @throws {CocoError} BadConstitution */
   check(source: string): void;
 }
@@ -81,7 +76,7 @@ export const executionTimeMsMin = 5000;
 /** Time to load a proposed constitution: less than the call of validate around it has. */
 const checkTimeMs = 2500;
 const constitutionModule = "/public:ccf.gov.constitution[0]";
-const loadedCountMax = 4;
+const ballotModule = "/public:ccf.gov.proposals_info.ballots";
 
 /** The limit of the runtime options, never below the default. */
 function timeLimitMs(transaction: Transaction): number {
@@ -126,11 +121,31 @@ function toCounts(returned: unknown, names: readonly string[]): Record<string, n
   return Object.fromEntries(names.map((name, index) => [name, Number(list[index])]));
 }
 
+/** Loaded texts, of which the least recently used one goes first. */
+class RecentTexts {
+  readonly #countMax: number;
+  readonly #loaded = new Map<string, Loaded>();
+
+  constructor(countMax: number) {
+    this.#countMax = countMax;
+  }
+
+  get(text: string, load: () => Loaded): Loaded {
+    const loaded = this.#loaded.get(text) ?? load();
+    this.#loaded.delete(text);
+    this.#loaded.set(text, loaded);
+    const [oldest] = this.#loaded.keys();
+    if (this.#loaded.size > this.#countMax && oldest !== undefined) this.#loaded.delete(oldest);
+    return loaded;
+  }
+}
+
 class SandboxedConstitution implements Constitution {
   readonly #ports: ConstitutionPorts;
   readonly #hostPorts: HostApiPorts;
-  /** Constitutions by their text; the least recently used one goes first. */
-  readonly #loaded = new Map<string, Loaded>();
+  /** By text: a constitution serves many proposals, and members' ballots are often the same. */
+  readonly #constitutions = new RecentTexts(4);
+  readonly #ballots = new RecentTexts(64);
 
   constructor(ports: ConstitutionPorts) {
     this.#ports = ports;
@@ -173,16 +188,16 @@ class SandboxedConstitution implements Constitution {
     return this.#call(transaction, "governanceApply", source, "apply", args, () => undefined);
   }
 
-  vote(transaction: Transaction, ballot: string, memberId: string, proposal: ProposalCase) {
-    const loaded = this.#loadBallot(ballot, memberId);
+  vote(transaction: Transaction, ballot: string, proposal: ProposalCase) {
+    const loaded = this.#loadBallot(ballot);
     const args = [proposal.text, proposal.proposerId];
     return this.#guarded(transaction, "governanceReadOnly", loaded, (program) => {
-      return program.call(ballotModule(memberId), "vote", args) === true;
+      return program.call(ballotModule, "vote", args) === true;
     });
   }
 
-  checkBallot(transaction: Transaction, ballot: string, memberId: string) {
-    const loaded = this.#loadBallot(ballot, memberId);
+  checkBallot(transaction: Transaction, ballot: string) {
+    const loaded = this.#loadBallot(ballot);
     return this.#guarded(transaction, "governanceReadOnly", loaded, (program) => {
       return toCounts(program.call(inspectorModule, "inspect", []), ["vote"])["vote"] !== -1;
     });
@@ -247,23 +262,19 @@ class SandboxedConstitution implements Constitution {
   }
 
   #loadConstitution(source: string): Loaded {
-    const known = this.#loaded.get(source);
-    this.#loaded.delete(source);
-    const loaded =
-      known ?? this.#load(new Map([[constitutionModule, source]]), createConstitutionGlobals);
-    this.#loaded.set(source, loaded);
-    const [oldest] = this.#loaded.keys();
-    if (this.#loaded.size > loadedCountMax && oldest !== undefined) this.#loaded.delete(oldest);
-    return loaded;
+    return this.#constitutions.get(source, () =>
+      this.#load(new Map([[constitutionModule, source]]), createConstitutionGlobals),
+    );
   }
 
-  #loadBallot(ballot: string, memberId: string): Loaded {
-    const module = ballotModule(memberId);
-    const sources = new Map([
-      [module, ballot],
-      [inspectorModule, inspectorSource(module, ["vote"])],
-    ]);
-    return this.#load(sources, createBallotGlobals);
+  #loadBallot(ballot: string): Loaded {
+    return this.#ballots.get(ballot, () => {
+      const sources = new Map([
+        [ballotModule, ballot],
+        [inspectorModule, inspectorSource(ballotModule, ["vote"])],
+      ]);
+      return this.#load(sources, createBallotGlobals);
+    });
   }
 
   #load(
@@ -274,10 +285,6 @@ class SandboxedConstitution implements Constitution {
     const globals = createGlobals(this.#hostPorts, slot);
     return { modules: { read: (name) => sources.get(name) }, globals, slot };
   }
-}
-
-function ballotModule(memberId: string): string {
-  return `/public:ccf.gov.proposals_info.ballots[m[${memberId}]]`;
 }
 
 /** Makes the runner of constitutions and ballots. */

@@ -9,6 +9,7 @@ import {
   selfSigned,
   type TestMember,
   TestService,
+  testNodeId,
 } from "./governance.testing.ts";
 import { governanceTables } from "./tables.ts";
 
@@ -18,7 +19,7 @@ let bob: TestMember;
 let newcomer: TestMember;
 let userCertificate: string;
 let service: TestService;
-const nodeId = "0f".repeat(32);
+const nodeId = testNodeId;
 const unknownId = "00".repeat(32);
 
 beforeAll(() => {
@@ -48,7 +49,11 @@ function refuseAll(name: string, argumentList: readonly unknown[], status = 400)
   for (const args of argumentList) {
     const before = dump(service.store);
     const answer = run(name, args);
-    expect([name, JSON.stringify(args), answer.status]).toEqual([name, JSON.stringify(args), status]);
+    expect([name, JSON.stringify(args), answer.status]).toEqual([
+      name,
+      JSON.stringify(args),
+      status,
+    ]);
     expect(dump(service.store)).toEqual(before);
   }
 }
@@ -111,7 +116,11 @@ describe("members and users", () => {
   test("set_member_data", () => {
     accept("set_member_data", { member_id: alice.id, member_data: { a: [1] } });
     expect(service.get(`/service/members/${alice.id}`).json.memberData).toEqual({ a: [1] });
-    refuseAll("set_member_data", [{}, { member_id: alice.id }, { member_id: alice.id, member_data: 1 }]);
+    refuseAll("set_member_data", [
+      {},
+      { member_id: alice.id },
+      { member_id: alice.id, member_data: 1 },
+    ]);
     refuseAll("set_member_data", [{ member_id: unknownId, member_data: {} }], 500);
   });
 
@@ -256,7 +265,11 @@ describe("nodes and their code", () => {
   test("transition_node_to_trusted endorses the node", () => {
     const pending = "aa".repeat(32);
     addPendingNode(pending);
-    accept("transition_node_to_trusted", { node_id: pending, valid_from, validity_period_days: 30 });
+    accept("transition_node_to_trusted", {
+      node_id: pending,
+      valid_from,
+      validity_period_days: 30,
+    });
     expect(service.effects).toEqual([["endorse", "request", valid_from, 30]]);
     const node = service.get(`/service/nodes/${pending}`).json;
     expect([node.status, node.certificate]).toEqual(["Trusted", "endorsed certificate"]);
@@ -271,10 +284,14 @@ describe("nodes and their code", () => {
       { node_id: pending, valid_from, validity_period_days: 1.5 },
     ]);
     addPendingNode(pending);
-    refuseAll("transition_node_to_trusted", [
-      { node_id: unknownId, valid_from },
-      { node_id: pending, valid_from, validity_period_days: 366 },
-    ], 500);
+    refuseAll(
+      "transition_node_to_trusted",
+      [
+        { node_id: unknownId, valid_from },
+        { node_id: pending, valid_from, validity_period_days: 366 },
+      ],
+      500,
+    );
   });
 
   test("remove_node deletes a pending node and retires a trusted one", () => {
@@ -298,12 +315,20 @@ describe("nodes and their code", () => {
     const pending = "aa".repeat(32);
     addPendingNode(pending);
     refuseAll("set_node_certificate_validity", [{}, { node_id: nodeId }]);
-    refuseAll("set_node_certificate_validity", [
-      { node_id: pending, valid_from },
-      { node_id: unknownId, valid_from },
-    ], 500);
+    refuseAll(
+      "set_node_certificate_validity",
+      [
+        { node_id: pending, valid_from },
+        { node_id: unknownId, valid_from },
+      ],
+      500,
+    );
     refuseAll("set_all_nodes_certificate_validity", [{}, { valid_from, validity_period_days: -1 }]);
-    refuseAll("set_all_nodes_certificate_validity", [{ valid_from, validity_period_days: 400 }], 500);
+    refuseAll(
+      "set_all_nodes_certificate_validity",
+      [{ valid_from, validity_period_days: 400 }],
+      500,
+    );
   });
 
   test("set_node_data", () => {
@@ -423,7 +448,10 @@ describe("the application and its tokens", () => {
     forwarding_required: "always",
     authn_policies: ["user_cert", { all_of: ["jwt", "user_cert"] }],
   };
-  const bundleOf = (endpoint: unknown, modules: unknown = [{ name: "main.js", module: "// code" }]) => ({
+  const bundleOf = (
+    endpoint: unknown,
+    modules: unknown = [{ name: "main.js", module: "// code" }],
+  ) => ({
     metadata: { endpoints: { "/log/{id}": { post: endpoint } } },
     modules,
   });
@@ -456,7 +484,7 @@ describe("the application and its tokens", () => {
       value: [{ moduleName: "/main.js" }],
     });
     expect(service.get("/service/javascript-modules/%2Fmain.js").text).toBe("// code");
-    expect(table("interpreter.flush")).toEqual({ "0000000000000000": "true" });
+    expect(table("interpreter.flush")).toEqual({ singleton: "true" });
     accept("refresh_js_app_bytecode_cache", null);
     accept("set_js_app", { bundle: bundleOf(properties), disable_bytecode_cache: true });
     accept("remove_js_app", null);
@@ -552,16 +580,24 @@ describe("the application and its tokens", () => {
       { issuer, jwks: { keys: [{ kid: "k", kty: "EC", x5c: [] }] } },
       { issuer, jwks: { keys: [{ kid: "k", kty: "EC", x5c: ["AAAA"] }] } },
     ]);
-    refuseAll("set_jwt_issuer", [
-      { issuer, auto_refresh: true, ca_cert_bundle_name: "missing" },
-      { issuer, jwks: { keys: [] } },
-      { issuer, jwks: { keys: [{ ...jwk, issuer: "https://elsewhere.org" }] } },
-      { issuer, jwks: { keys: [{ ...jwk, x: "AA" }] } },
-    ], 500);
+    refuseAll(
+      "set_jwt_issuer",
+      [
+        { issuer, auto_refresh: true, ca_cert_bundle_name: "missing" },
+        { issuer, jwks: { keys: [] } },
+        { issuer, jwks: { keys: [{ ...jwk, issuer: "https://elsewhere.org" }] } },
+        { issuer, jwks: { keys: [{ ...jwk, x: "AA" }] } },
+      ],
+      500,
+    );
     refuseAll("set_jwt_public_signing_keys", [{}, { issuer }]);
     refuseAll("set_jwt_public_signing_keys", [{ issuer: "https://unknown", jwks: { keys } }], 500);
     refuseAll("remove_jwt_issuer", [{}]);
-    refuseAll("set_ca_cert_bundle", [{}, { name: "x", cert_bundle: "y" }, { name: "", cert_bundle: userCertificate }]);
+    refuseAll("set_ca_cert_bundle", [
+      {},
+      { name: "x", cert_bundle: "y" },
+      { name: "", cert_bundle: userCertificate },
+    ]);
     refuseAll("remove_ca_cert_bundle", [{}]);
   });
 

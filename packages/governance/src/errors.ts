@@ -22,11 +22,6 @@ export const governanceErrors = defineErrors("governance", {
     title: "A host function was called with a wrong argument",
     next: "Compare the call with the documentation of the constitution's host functions",
   },
-  BadJwtKeys: {
-    number: 5006,
-    title: "The JSON Web Key Set cannot be used",
-    next: "Give keys with kid and x5c, or n and e (RSA), or x, y and crv (EC)",
-  },
   BadMember: {
     number: 5007,
     title: "The member cannot be added",

@@ -1,14 +1,19 @@
 /** Governance as an application: everything under `/gov`. */
 import { assert } from "@coco/base";
-import type { Admitted, Application, ExecutionContext, Outcome } from "@coco/runtime";
+import {
+  type Admitted,
+  type Application,
+  createStaticEndpointTable,
+  type ExecutionContext,
+  type Outcome,
+} from "@coco/runtime";
 import type { Transaction } from "@coco/store";
 import { memberRoutes } from "./api/member-routes.ts";
 import { policyRoutes } from "./api/policy-routes.ts";
 import { proposalRoutes } from "./api/proposal-routes.ts";
 import { recoveryRoutes } from "./api/recovery-routes.ts";
 import { checkApiVersion, checkSignedCall, parseQuery } from "./api/request-checks.ts";
-import { isSignedRoute, type Route, type RoutePorts } from "./api/route.ts";
-import { createRouteTable } from "./api/route-table.ts";
+import { isSignedRoute, type Route, type RoutePorts, routeToEndpoint } from "./api/route.ts";
 import { serviceRoutes } from "./api/service-routes.ts";
 import { transactionRoutes } from "./api/transaction-routes.ts";
 
@@ -48,5 +53,10 @@ export function createGovernanceApplication(ports: GovernancePorts): Application
     const version = checkApiVersion(route, query);
     return version.kind === "refused" ? version.outcome : route.handle(call, signed.value);
   };
-  return { name: "governance", prefix: "/gov", endpoints: createRouteTable(routes), execute };
+  return {
+    name: "governance",
+    prefix: "/gov",
+    endpoints: createStaticEndpointTable(routes.map(routeToEndpoint)),
+    execute,
+  };
 }

@@ -1,8 +1,8 @@
 /** The host functions that only constitutions have, beside the ones of every application. */
-import { bytesToUtf8 } from "@coco/base";
+import { bytesToUtf8, type Verifier } from "@coco/base";
+import { removeJwtPublicSigningKeys, setJwtPublicSigningKeys } from "@coco/runtime";
 import type { Transaction } from "@coco/store";
 import { governanceErrors } from "./errors.ts";
-import { type PublicKeyReader, removeJwtSigningKeys, setJwtSigningKeys } from "./jwt-keys.ts";
 import type { NodeServices } from "./node-services.ts";
 import { governanceTables } from "./tables.ts";
 
@@ -20,7 +20,8 @@ export type CreateCommonGlobals = (
 export interface HostApiPorts {
   readonly createCommonGlobals: CreateCommonGlobals;
   readonly services: NodeServices;
-  readonly keys: PublicKeyReader;
+  /** Refuses keys that no signature can be checked with. */
+  readonly verifier: Verifier;
   /** @throws {CocoError} BadConstitution */
   readonly validateConstitution: (text: string) => void;
 }
@@ -117,10 +118,12 @@ export function createConstitutionGlobals(ports: HostApiPorts, slot: CallSlot): 
     },
     node: createNodeFunctions(ports.services, effects),
     network: createNetworkFunctions(ports.services, effects),
-    setJwtPublicSigningKeys: (issuer: unknown, _metadata: unknown, jwks: unknown) =>
-      setJwtSigningKeys(effects(), requireText(issuer, "issuer"), jwks, ports.keys),
-    removeJwtPublicSigningKeys: (issuer: unknown) =>
-      removeJwtSigningKeys(effects(), requireText(issuer, "issuer")),
+    setJwtPublicSigningKeys: (issuer: unknown, _metadata: unknown, jwks: unknown) => {
+      setJwtPublicSigningKeys(effects(), requireText(issuer, "issuer"), jwks, ports.verifier);
+    },
+    removeJwtPublicSigningKeys: (issuer: unknown) => {
+      removeJwtPublicSigningKeys(effects(), requireText(issuer, "issuer"));
+    },
     refreshAppBytecodeCache: () => refreshBytecode(effects()),
   };
   return { ...common, ccf };

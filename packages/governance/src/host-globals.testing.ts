@@ -3,7 +3,6 @@ import { createHash, createPublicKey, X509Certificate } from "node:crypto";
 import { bytesToUtf8, pemToBlocks, utf8ToBytes } from "@coco/base";
 import type { Transaction } from "@coco/store";
 import type { CreateCommonGlobals } from "./host-api.ts";
-import type { PublicKeyReader } from "./jwt-keys.ts";
 
 function toBuffer(bytes: Uint8Array): ArrayBuffer {
   return bytes.slice().buffer as ArrayBuffer;
@@ -65,12 +64,3 @@ export const commonGlobals: CreateCommonGlobals = (current) => ({
     },
   },
 });
-
-export const testKeys: PublicKeyReader = {
-  jwkToSpki: (jwk) =>
-    new Uint8Array(
-      createPublicKey({ key: jwk as never, format: "jwk" }).export({ format: "der", type: "spki" }),
-    ),
-  certificateToSpki: (der) =>
-    new Uint8Array(new X509Certificate(der).publicKey.export({ format: "der", type: "spki" })),
-};

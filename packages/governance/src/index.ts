@@ -23,7 +23,6 @@ export {
 } from "./genesis.ts";
 export { createGovernanceApplication, type GovernancePorts } from "./governance-application.ts";
 export type { CreateCommonGlobals, HostApiPorts } from "./host-api.ts";
-export { type PublicKeyReader, removeJwtSigningKeys, setJwtSigningKeys } from "./jwt-keys.ts";
 export {
   activeRecoveryMembers,
   addMember,

@@ -8,6 +8,7 @@ import {
   type TestMember,
   TestService,
 } from "./governance.testing.ts";
+import { addMember } from "./members.ts";
 import { governanceTables } from "./tables.ts";
 
 let members: readonly TestMember[];
@@ -142,9 +143,9 @@ describe("the life of a proposal among three members", () => {
     service.withdraw(alice, second);
     expect(service.get(`/members/proposals/${first}`).status).toBe(404);
     expect(service.get(`/members/proposals/${first}/actions`).status).toBe(404);
-    const ids = service.get("/members/proposals").json.value.map(
-      (proposal: { proposalId: string }) => proposal.proposalId,
-    );
+    const ids = service
+      .get("/members/proposals")
+      .json.value.map((proposal: { proposalId: string }) => proposal.proposalId);
     expect(ids.sort()).toEqual([open, second].sort());
   });
 });
@@ -179,6 +180,7 @@ describe("ballots", () => {
 
   test("an endless ballot is a vote failure; hostile exceptions do no harm", () => {
     const id = proposeOpen();
+    service.impatience = 10;
     service.vote(carol, id, "for (;;) {}");
     service.vote(alice, id, "throw { toString() { for (;;) {} } }");
     const info = service.read((transaction) =>
@@ -249,8 +251,8 @@ describe("submission", () => {
     const payload = { actions: changeData(1) };
     const envelope = sign(alice, { type: "proposal", payload });
     const seqno = service.store.seqno;
-    const created = service.postMessage("/members/proposals:create", alice, envelope);
-    const root = crypto.sha256(utf8ToBytes(`0:${seqno}`));
+    const created = service.send("POST", "/members/proposals:create", envelope);
+    const root = crypto.sha256(utf8ToBytes(`root at ${seqno}`));
     const { signature } = decodeCoseSign1(envelope);
     const digest = crypto.sha256(concatBytes(root, crypto.sha256(signature)));
     expect(created.json.proposalId).toBe(bytesToHex(digest));
@@ -258,9 +260,9 @@ describe("submission", () => {
 
   test("a replayed proposal is refused by its signature, and names the first", () => {
     const envelope = sign(alice, { type: "proposal", payload: { actions: changeData(1) } });
-    const first = service.postMessage("/members/proposals:create", alice, envelope);
+    const first = service.send("POST", "/members/proposals:create", envelope);
     const before = dump(service.store);
-    const again = service.postMessage("/members/proposals:create", alice, envelope);
+    const again = service.send("POST", "/members/proposals:create", envelope);
     expect(again.json.error).toEqual({
       code: "ProposalReplay",
       message: `Proposal submission replay, already exists as proposal ${first.json.proposalId}`,
@@ -290,21 +292,22 @@ describe("submission", () => {
       expect(service.propose(alice, changeData(createdAt), createdAt).status).toBe(200);
     }
     const keys = service.read((transaction) =>
-      governanceTables.coseRecentProposals.of(transaction).entries().map(([key]) => key),
+      governanceTables.coseRecentProposals
+        .of(transaction)
+        .entries()
+        .map(([key]) => key),
     );
     expect(keys.map((key) => key.slice(0, 10))).toEqual(["0000001007", "0000001008", "0000001009"]);
   });
 
   test.each([
     ["too large", 10_000_000_000, "InvalidCreatedAt"],
-    ["missing", undefined, "InvalidCreatedAt"],
-  ])("created_at that is %s", (_, createdAt, code) => {
+    ["missing", null, "InvalidInput"],
+    ["negative", -1, "InvalidInput"],
+  ])("created_at that is %s is refused", (_, createdAt, code) => {
     const payload = { actions: changeData(1) };
-    const envelope =
-      createdAt === undefined
-        ? sign(alice, { type: "proposal", payload, createdAt: -1 })
-        : sign(alice, { type: "proposal", payload, createdAt });
-    const answer = service.postMessage("/members/proposals:create", alice, envelope);
+    const options = { type: "proposal", payload, createdAt };
+    const answer = service.post("/members/proposals:create", alice, options);
     expect([answer.status, answer.json.error.code]).toEqual([400, code]);
   });
 
@@ -325,9 +328,7 @@ describe("submission", () => {
     const payload = { actions: changeData(1) };
     const answer = service.post("/members/proposals:create", alice, { type: "ballot", payload });
     expect(answer.status).toBe(401);
-    expect(answer.headers["www-authenticate"]).toBe(
-      'COSE-SIGN1 realm="Signed request access"',
-    );
+    expect(answer.headers["www-authenticate"]).toBe('COSE-SIGN1 realm="Signed request access"');
     expect(answer.json.error).toEqual({
       code: "InvalidAuthenticationInfo",
       details: [
@@ -348,5 +349,26 @@ describe("submission", () => {
     expect([answer.status, answer.json.error.code]).toEqual([400, "MissingApiVersionParameter"]);
     const wrongType = service.post(path, alice, { type: "ack", payload });
     expect(wrongType.status).toBe(401);
+  });
+
+  test.each([
+    ["a forged signature", "Failed to validate COSE Sign1"],
+    ["a stranger", "Signer is not a known member"],
+    ["a member who is not active", "Signer is not an ACTIVE member"],
+  ])("%s is refused and changes nothing", (who, message) => {
+    const stranger = createTestMember("stranger");
+    if (who === "a member who is not active") {
+      service.write((transaction) => addMember(transaction, crypto, stranger));
+    }
+    const signer = who === "a forged signature" ? { ...alice, key: bob.key } : stranger;
+    const before = dump(service.store);
+    const answer = service.propose(signer, changeData(1));
+    expect(answer.status).toBe(401);
+    expect(answer.json.error.details[0]).toEqual({
+      auth_policy: "active_member_cose_sign1",
+      code: "InvalidAuthenticationInfo",
+      message,
+    });
+    expect(dump(service.store)).toEqual(before);
   });
 });

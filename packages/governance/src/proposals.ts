@@ -95,7 +95,7 @@ function countVotes(
   const votes: Vote[] = [];
   const failures: Record<string, Failure> = {};
   for (const memberId of Object.keys(ballots).sort()) {
-    const result = constitution.vote(transaction, ballots[memberId] ?? "", memberId, proposal);
+    const result = constitution.vote(transaction, ballots[memberId] ?? "", proposal);
     if (result.kind === "threw") failures[memberId] = result.failure;
     else votes.push({ member_id: memberId, vote: result.value });
   }
@@ -237,7 +237,7 @@ export function submitBallot(
       ? { kind: "done", proposalId, info }
       : refuse({ kind: "otherBallotExists" });
   }
-  const checked = ports.constitution.checkBallot(transaction, ballot, memberId);
+  const checked = ports.constitution.checkBallot(transaction, ballot);
   if (checked.kind === "threw")
     return refuse({ kind: "badBallot", reason: checked.failure.reason });
   if (!checked.value) return refuse({ kind: "badBallot", reason: "vote is not exported" });
