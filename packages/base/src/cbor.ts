@@ -32,8 +32,20 @@ export function encodeCbor(value: CborValue): Uint8Array {
  */
 export function decodeCbor(bytes: Uint8Array): CborValue {
   try {
-    return decode(bytes, { useMaps: true, rejectDuplicateMapKeys: true, tags }) as CborValue;
+    const value: unknown = decode(bytes, { useMaps: true, rejectDuplicateMapKeys: true, tags });
+    if (holdsBreak(value)) throw new Error("unexpected break in a map");
+    return value as CborValue;
   } catch (cause) {
     throw baseErrors.create("BadCbor", cause instanceof Error ? cause.message : "", {}, cause);
   }
+}
+
+/** The library takes a break code for a value where a map of known length has its last one. */
+function holdsBreak(value: unknown): boolean {
+  if (typeof value === "symbol") return true;
+  if (Array.isArray(value)) return value.some(holdsBreak);
+  if (value instanceof Tagged) return holdsBreak(value.value);
+  if (!(value instanceof Map)) return false;
+  for (const [key, item] of value) if (holdsBreak(key) || holdsBreak(item)) return true;
+  return false;
 }

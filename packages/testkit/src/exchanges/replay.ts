@@ -328,7 +328,7 @@ class Replay {
     const identity = this.#pems.get(exchange.client ?? "");
     const client = new ExchangeClient(this.#options.url, identity);
     try {
-      const bytes = Buffer.from(exchange.raw_request ?? "", "utf8");
+      const bytes = Buffer.from(expandElided(exchange.raw_request ?? ""), "utf8");
       const ours = await client.send(bytes, recorded.length);
       if (ours.length !== recorded.length) {
         return [`${recorded.length} answers were recorded, ours are ${ours.length}`];
@@ -338,6 +338,14 @@ class Replay {
       client.close();
     }
   }
+}
+
+/** Long requests were recorded as `aaa...(20035 bytes)`. */
+function expandElided(request: string): string {
+  const match = /\.\.\.\(([0-9]+) bytes\)$/.exec(request);
+  if (match === null) return request;
+  const start = request.slice(0, match.index);
+  return `${start.padEnd(Number(match[1]) - 4, start.at(-1))}\r\n\r\n`;
 }
 
 function readIdentities(directory: string): ReadonlyMap<string, ExchangeIdentity> {
