@@ -5,6 +5,7 @@
  */
 import type { Changes } from "@coco/store";
 import { describe, expect, test } from "vitest";
+import { defaultConstitution } from "./constitution/constitutions.ts";
 import { dump } from "./host.testing.ts";
 import {
   type Exchange,
@@ -96,10 +97,14 @@ describe.skipIf(!isThere || exchanges.length === 0)("a recorded service", () => 
     },
   );
 
-  test.each(writes.map((exchange) => [`${exchange.seqno} ${exchange.note}`, exchange] as const))(
-    "answers and writes: %s",
-    (_, exchange) => {
-      const host = new RecordedHost(transactions);
+  const cases = writes.flatMap((exchange) => [
+    [`${exchange.seqno} ${exchange.note}`, "its own", exchange, undefined] as const,
+    [`${exchange.seqno} ${exchange.note}`, "our default", exchange, defaultConstitution] as const,
+  ]);
+  test.each(cases)(
+    "answers and writes: %s, with %s constitution",
+    (_, __, exchange, constitution) => {
+      const host = new RecordedHost(transactions, constitution);
       const { method, path, body, contentType } = exchange;
       host.advanceTo(exchange.seqno! - 1);
       const before = dump(host.store);

@@ -8,12 +8,15 @@ import {
   type Changes,
   createMerkleTree,
   entryToLeaf,
+  jsonCodec,
   type LedgerFile,
   type MapChanges,
+  type TableChanges,
   type Transaction,
 } from "@coco/store";
 import { crypto, GovernanceHost } from "./host.testing.ts";
 import { beginServiceOpening, markServiceOpen } from "./service-opening.ts";
+import { governanceTables } from "./tables.ts";
 
 const projectRoot = fileURLToPath(new URL("../../..", import.meta.url));
 const vectors = process.env["COCO_VECTORS"] ?? join(projectRoot, "../shared/vectors");
@@ -75,7 +78,7 @@ export interface RecordedTransaction {
   readonly leaf: Uint8Array;
 }
 
-function toTableChanges(map: MapChanges, readVersion: number) {
+function toTableChanges(map: MapChanges, readVersion: number): TableChanges {
   return {
     name: map.name,
     readVersion,
@@ -118,10 +121,13 @@ export function readLedgerTransactions(name: string): readonly RecordedTransacti
 export class RecordedHost extends GovernanceHost {
   readonly #transactions: readonly RecordedTransaction[];
   readonly #tree = createMerkleTree();
+  readonly #constitution: string | undefined;
 
-  constructor(transactions: readonly RecordedTransaction[]) {
+  /** @param constitution stands in for the one of the ledger */
+  constructor(transactions: readonly RecordedTransaction[], constitution?: string) {
     super();
     this.#transactions = transactions;
+    this.#constitution = constitution;
     for (const { leaf } of transactions) this.#tree.append(leaf);
   }
 
@@ -143,8 +149,15 @@ export class RecordedHost extends GovernanceHost {
     for (let next = this.store.seqno + 1; next <= seqno; next++) {
       const transaction = this.#transactions[next - 1];
       if (transaction === undefined) throw new Error(`there is no transaction ${next}`);
-      this.store.apply(transaction.changes);
+      this.store.apply(transaction.changes.map((changes) => this.#replaceConstitution(changes)));
     }
+  }
+
+  #replaceConstitution(changes: TableChanges): TableChanges {
+    const { name } = governanceTables.constitution;
+    if (this.#constitution === undefined || changes.name !== name) return changes;
+    const value = jsonCodec<string>().encode(this.#constitution);
+    return { ...changes, writes: new Map([["\0".repeat(8), value]]) };
   }
 
   changesOf(seqno: number): Changes {
