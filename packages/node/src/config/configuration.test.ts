@@ -80,7 +80,8 @@ describe("a configuration", () => {
 
   test("an unknown key is refused with the closest known one, or the place it belongs to", () => {
     expect(problemOf({ ledgr: {} })).toBe(
-      'ConfigurationInvalid: The configuration is not valid: node.json: ledgr is not a known key (did you mean "ledger"?)',
+      "ConfigurationInvalid: The configuration is not valid: node.json: " +
+        'ledgr is not a known key (did you mean "ledger"?)',
     );
     expect(problemOf({ chunk_size: "5MB" })).toContain('(did you mean "ledger.chunk_size"?)');
     expect(problemOf({ zzzzzzzzzzzz: 1 })).toMatch(/zzzzzzzzzzzz is not a known key$/);
@@ -229,7 +230,7 @@ describe("helpers", () => {
     expect(closestName("snapshot", ["ledger", "network"])).toBe(undefined);
   });
 
-  test("the place of a JSON error is where the text stops being JSON, for any cut of a text", () => {
+  test("the place of a JSON error is where the text stops being JSON", () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
         expect(jsonErrorPlace(text)).toBe(undefined);

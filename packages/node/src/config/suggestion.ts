@@ -17,7 +17,7 @@ export function closestName(given: string, names: readonly string[]): string | u
 
 const givenLengthMax = 64;
 
-/** Insertions, deletions, replacements and swaps of neighbours that turn one text into the other. */
+/** Least insertions, deletions, replacements and swaps of neighbours between two texts. */
 function editDistance(left: string, right: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: right.length + 1 }, (_, index) => index);

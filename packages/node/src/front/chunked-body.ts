@@ -14,6 +14,7 @@ import {
   lineFeed,
   quote,
   semicolon,
+  space,
   tab,
 } from "./octets.ts";
 import type { ParseFailure } from "./parse-failure.ts";
@@ -61,7 +62,9 @@ export class ChunkedBody {
         if (this.remaining === 0) this.state = stateDataReturn;
       } else {
         const problem = this.step(chunk[at] as number);
-        if (problem !== undefined) this.failure = { ...problem, position: at };
+        if (problem !== undefined) {
+          this.failure = { ...problem, position: at + problem.position };
+        }
         at += 1;
       }
     }
@@ -79,9 +82,11 @@ export class ChunkedBody {
         this.state = this.remaining > 0 ? stateData : stateTrailerStart;
         return undefined;
       case stateDataReturn:
-        if (octet !== carriageReturn) {
-          return syntaxFailure("CR_EXPECTED", "Missing expected CR after chunk data");
+        if (octet === lineFeed) {
+          return syntaxFailure("CR_EXPECTED", "Missing expected CR after chunk data", 1);
         }
+        if (octet !== carriageReturn)
+          return syntaxFailure("STRICT", "Expected LF after chunk data");
         this.state = stateDataFeed;
         return undefined;
       case stateDataFeed:
@@ -100,11 +105,15 @@ export class ChunkedBody {
       this.digitCount += 1;
       this.remaining = this.remaining * 16 + digit;
       return this.digitCount > digitCountMax
-        ? syntaxFailure("INVALID_CHUNK_SIZE", "Chunk size overflow")
+        ? syntaxFailure("INVALID_CHUNK_SIZE", "Chunk size overflow", 1)
         : undefined;
     }
+    if (octet === lineFeed && this.digitCount > 0) {
+      return syntaxFailure("CR_EXPECTED", "Missing expected CR after chunk size", 1);
+    }
     if (this.digitCount === 0 || (octet !== carriageReturn && octet !== semicolon)) {
-      return syntaxFailure("INVALID_CHUNK_SIZE", "Invalid character in chunk size");
+      const position = octet === space ? 1 : 0;
+      return syntaxFailure("INVALID_CHUNK_SIZE", "Invalid character in chunk size", position);
     }
     this.state = octet === carriageReturn ? stateSizeFeed : stateExtension;
     return undefined;
@@ -122,14 +131,16 @@ export class ChunkedBody {
     } else if (octet === carriageReturn) {
       this.state = stateSizeFeed;
       return undefined;
+    } else if (octet === lineFeed) {
+      return syntaxFailure("CR_EXPECTED", "Missing expected CR after chunk extension name");
     } else if (octet === quote) {
       this.isQuoted = true;
     } else if (isToken[octet] === 0 && octet !== semicolon && octet !== equalsSign) {
-      return syntaxFailure("STRICT", "Invalid character in chunk extensions");
+      return syntaxFailure("STRICT", "Invalid character in chunk extensions", 1);
     }
     return isFieldValue[octet] === 1
       ? undefined
-      : syntaxFailure("STRICT", "Invalid character in chunk extensions quoted value");
+      : syntaxFailure("STRICT", "Invalid character in chunk extensions quoted value", 1);
   }
 
   private stepTrailer(octet: number): ParseFailure | undefined {
@@ -139,7 +150,8 @@ export class ChunkedBody {
       case stateTrailerStart:
         if (octet === carriageReturn) this.state = stateEndFeed;
         else if (isToken[octet] === 1) this.state = stateTrailerName;
-        else return syntaxFailure("INVALID_HEADER_TOKEN", "Invalid header token");
+        else
+          return syntaxFailure("INVALID_HEADER_TOKEN", "Unexpected whitespace after header value");
         return undefined;
       case stateTrailerName:
         if (octet === colon) this.state = stateTrailerValue;
@@ -149,7 +161,9 @@ export class ChunkedBody {
         return undefined;
       case stateTrailerValue:
         if (octet === carriageReturn) this.state = stateTrailerFeed;
-        else if (isFieldValue[octet] === 0 && octet !== tab) {
+        else if (octet === lineFeed) {
+          return syntaxFailure("CR_EXPECTED", "Missing expected CR after header value");
+        } else if (isFieldValue[octet] === 0 && octet !== tab) {
           return syntaxFailure("INVALID_HEADER_TOKEN", "Invalid header value char");
         }
         return undefined;
@@ -167,8 +181,8 @@ export class ChunkedBody {
   }
 }
 
-/** Enough for any size a body may have; more digits would only be padding. */
-const digitCountMax = 12;
+/** As many as 64 bits need; more digits would only be padding. */
+const digitCountMax = 16;
 /** Octets of extensions and trailers in one body. */
 const overheadCountMax = 4096;
 const equalsSign = 0x3d;

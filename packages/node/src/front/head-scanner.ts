@@ -149,26 +149,43 @@ export class HeadScanner {
 
   private failMethod(bytes: Buffer, end: number): void {
     const position = this.start + longestPrefix(bytes, this.start, end);
-    this.fail("INVALID_METHOD", "Invalid method encountered", position);
+    const isMethod = methodToIndex(bytes.toString("latin1", this.start, position)) >= 0;
+    const reason = isMethod ? "Expected space after method" : "Invalid method encountered";
+    this.fail("INVALID_METHOD", reason, position);
   }
 
   private scanTarget(bytes: Buffer, end: number): void {
     let at = this.at;
     while (at < end && isTarget[bytes[at] as number] === 1) at += 1;
     this.at = at;
-    if (at > this.targetStart && !isTargetStart(bytes[this.targetStart] as number)) {
-      this.fail("INVALID_URL", "Unexpected start char in url", this.targetStart);
-      return;
-    }
     if (at === end) return;
-    if (bytes[at] !== space || at === this.targetStart) {
-      this.fail("INVALID_URL", "Invalid characters in url", at);
+    const problem = this.targetProblem(bytes, at);
+    if (problem !== undefined) {
+      this.failure = problem;
       return;
     }
     this.targetEnd = at;
     this.at = at + 1;
     this.literalIndex = 0;
     this.state = stateVersion;
+  }
+
+  /** The target is origin form, asterisk form, absolute form, or the authority of CONNECT. */
+  private targetProblem(bytes: Buffer, end: number): ParseFailure | undefined {
+    const start = this.targetStart;
+    const first = bytes[start] as number;
+    if (first !== slash && first !== asterisk && httpMethods[this.methodIndex] !== "CONNECT") {
+      const target = bytes.toString("latin1", start, end);
+      const scheme = /^[A-Za-z]*/.exec(target)?.[0].length ?? 0;
+      if (scheme === 0) return syntaxFailure("INVALID_URL", "Unexpected start char in url", start);
+      if (!target.startsWith("://", scheme)) {
+        return syntaxFailure("INVALID_URL", "Unexpected char in url schema", start + scheme);
+      }
+    }
+    if (bytes[end] === space && end > start) return undefined;
+    const part = bytes.indexOf("?", start) >= 0 && bytes.indexOf("?", start) < end;
+    const reason = `Invalid char in url ${part ? "query" : "path"}`;
+    return syntaxFailure("INVALID_URL", reason, end);
   }
 
   private scanVersion(bytes: Buffer, end: number): void {
@@ -178,7 +195,7 @@ export class HeadScanner {
       const index = this.literalIndex;
       if (index === minorIndex) {
         if (octet !== 0x30 && octet !== 0x31) {
-          this.fail("INVALID_VERSION", "Invalid HTTP version", at);
+          this.fail("INVALID_VERSION", "Invalid HTTP version", at + 1);
           return;
         }
         this.isMinorZero = octet === 0x30;
@@ -188,7 +205,8 @@ export class HeadScanner {
           return;
         }
         if (index > minorIndex) {
-          this.fail("INVALID_VERSION", "Expected CRLF after version", at);
+          const position = octet === lineFeed ? at + 1 : at;
+          this.fail("INVALID_VERSION", "Expected CRLF after version", position);
           return;
         }
         this.fail("INVALID_VERSION", "Invalid HTTP version", at);
@@ -255,10 +273,14 @@ export class HeadScanner {
     }
     if (octet === space || octet === tab) {
       if (this.headerCount === 0) {
-        this.fail("UNEXPECTED_SPACE", "Unexpected space after start line", at);
+        this.fail("UNEXPECTED_SPACE", "Unexpected space after start line", at + 1);
         return;
       }
       this.fail("INVALID_HEADER_TOKEN", "Unexpected whitespace after header value", at);
+      return;
+    }
+    if (octet === lineFeed) {
+      this.fail("INVALID_HEADER_TOKEN", "Invalid header field char", at + 1);
       return;
     }
     if (isToken[octet] === 0) {
@@ -350,17 +372,17 @@ export class HeadScanner {
 
   private readContentLength(bytes: Buffer, lineEnd: number): void {
     if (this.hasContentLength) {
-      this.fail("UNEXPECTED_CONTENT_LENGTH", "Duplicate Content-Length", lineEnd);
+      this.fail("UNEXPECTED_CONTENT_LENGTH", "Duplicate Content-Length", this.valueStart);
       return;
     }
     if (this.hasTransferEncoding) {
       const reason = "Content-Length can't be present with Transfer-Encoding";
-      this.fail("INVALID_CONTENT_LENGTH", reason, lineEnd);
+      this.fail("INVALID_CONTENT_LENGTH", reason, this.nameEnd + 1);
       return;
     }
     const end = trimmedEnd(bytes, this.valueStart, lineEnd);
     if (end === this.valueStart) {
-      this.fail("INVALID_CONTENT_LENGTH", "Empty Content-Length", lineEnd);
+      this.fail("INVALID_CONTENT_LENGTH", "Empty Content-Length", lineEnd + 2);
       return;
     }
     let length = 0;
@@ -372,8 +394,8 @@ export class HeadScanner {
         return;
       }
       length = length * 10 + digit;
-      if (length > Number.MAX_SAFE_INTEGER) {
-        this.fail("INVALID_CONTENT_LENGTH", "Content-Length overflow", at);
+      if (length >= 2 ** 64) {
+        this.fail("INVALID_CONTENT_LENGTH", "Content-Length overflow", at + 1);
         return;
       }
     }
@@ -385,14 +407,14 @@ export class HeadScanner {
   private readTransferEncoding(bytes: Buffer, lineEnd: number): void {
     if (this.hasContentLength) {
       const reason = "Transfer-Encoding can't be present with Content-Length";
-      this.fail("INVALID_TRANSFER_ENCODING", reason, lineEnd);
+      this.fail("INVALID_TRANSFER_ENCODING", reason, this.nameEnd + 1);
       return;
     }
     const end = trimmedEnd(bytes, this.valueStart, lineEnd);
     const isChunked = equalsIgnoreCase(bytes, this.valueStart, end, "chunked");
     if (!isChunked || this.hasTransferEncoding || this.isMinorZero) {
       const reason = "Request has invalid `Transfer-Encoding`";
-      this.fail("INVALID_TRANSFER_ENCODING", reason, lineEnd);
+      this.fail("INVALID_TRANSFER_ENCODING", reason, lineEnd + 4);
       return;
     }
     this.hasTransferEncoding = true;
@@ -435,6 +457,8 @@ export class HeadScanner {
 }
 
 const methodLengthMax = 16;
+const slash = 0x2f;
+const asterisk = 0x2a;
 const shownNameLengthMax = 256;
 const versionLiteral = "HTTP/1.1\r\n";
 const minorIndex = 7;
@@ -451,17 +475,6 @@ const stateValueStart = 6;
 const stateValue = 7;
 const stateValueFeed = 8;
 const stateEndFeed = 9;
-
-/** Origin form, asterisk form, or the scheme or host of the other forms. */
-function isTargetStart(octet: number): boolean {
-  const letter = octet | 0x20;
-  return (
-    octet === 0x2f ||
-    octet === 0x2a ||
-    (letter >= 0x61 && letter <= 0x7a) ||
-    (octet >= 0x30 && octet <= 0x39)
-  );
-}
 
 function trimmedEnd(bytes: Buffer, start: number, end: number): number {
   let at = end;

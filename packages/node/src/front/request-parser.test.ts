@@ -61,7 +61,8 @@ const accepted: readonly (readonly [text: string, ...events: string[]])[] = [
   ],
   [
     "POST /x HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n" +
-      '3\r\nabc\r\n00a;x=y;z="q;\\"r"\r\n0123456789\r\n0\r\nTrailer: dropped\r\n\r\nGET / HTTP/1.1\r\n\r\n',
+      '3\r\nabc\r\n00a;x=y;z="q;\\"r"\r\n0123456789\r\n' +
+      "0\r\nTrailer: dropped\r\n\r\nGET / HTTP/1.1\r\n\r\n",
     event("POST", "/x", "Transfer-Encoding: Chunked\r\n", "abc0123456789"),
     event("GET", "/", ""),
   ],
@@ -88,6 +89,8 @@ const refused: readonly (readonly [name: string, text: string, code: string])[] 
   ["TLS inside TLS", "\x16\x03\x01\x02\x00\x01", "INVALID_METHOD"],
   ["HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "PAUSED_H2_UPGRADE"],
   ["half an HTTP/2 preface", "PRI * HTTP/1.1\r\n\r\n", "INVALID_VERSION"],
+  ["relative target", "GET node/version HTTP/1.1\r\n\r\n", "INVALID_URL"],
+  ["target that begins with a digit", "GET 1 HTTP/1.1\r\n\r\n", "INVALID_URL"],
   ["no target", "GET  HTTP/1.1\r\n\r\n", "INVALID_URL"],
   ["tab after the method", "GET\t/ HTTP/1.1\r\n\r\n", "INVALID_METHOD"],
   ["target of another kind", "GET \\x HTTP/1.1\r\n\r\n", "INVALID_URL"],
@@ -170,16 +173,16 @@ const refused: readonly (readonly [name: string, text: string, code: string])[] 
   ["negative chunk size", `${chunked}-3\r\nabc\r\n`, "INVALID_CHUNK_SIZE"],
   ["space after the chunk size", `${chunked}3 \r\nabc\r\n`, "INVALID_CHUNK_SIZE"],
   ["huge chunk size", `${chunked}fffffffffffffffff\r\n`, "INVALID_CHUNK_SIZE"],
-  ["bare LF after the chunk size", `${chunked}3\nabc\r\n`, "INVALID_CHUNK_SIZE"],
+  ["bare LF after the chunk size", `${chunked}3\nabc\r\n`, "CR_EXPECTED"],
   ["bare CR after the chunk size", `${chunked}3\rabc\r\n`, "STRICT"],
-  ["bare LF in an extension", `${chunked}3;a\nabc\r\n`, "STRICT"],
+  ["bare LF in an extension", `${chunked}3;a\nabc\r\n`, "CR_EXPECTED"],
   ["space in an extension", `${chunked}3; a\r\nabc\r\n`, "STRICT"],
   ["control octet in a quoted extension", `${chunked}3;a="\x01"\r\nabc\r\n`, "STRICT"],
-  ["longer chunk than declared", `${chunked}3\r\nabcd\r\n`, "CR_EXPECTED"],
+  ["longer chunk than declared", `${chunked}3\r\nabcd\r\n`, "STRICT"],
   ["bare LF after the chunk", `${chunked}3\r\nabc\n0\r\n\r\n`, "CR_EXPECTED"],
   ["CR without LF after the chunk", `${chunked}3\r\nabc\r0`, "STRICT"],
   ["folded trailer", `${chunked}0\r\na: b\r\n c\r\n\r\n`, "INVALID_HEADER_TOKEN"],
-  ["bare LF in a trailer", `${chunked}0\r\na: b\n\r\n`, "INVALID_HEADER_TOKEN"],
+  ["bare LF in a trailer", `${chunked}0\r\na: b\n\r\n`, "CR_EXPECTED"],
   [
     "data after connection: close",
     "GET / HTTP/1.1\r\nconnection: x, Close\r\n\r\nGET / HTTP/1.1\r\n\r\n",
@@ -227,7 +230,7 @@ describe("the request parser", () => {
     }
   });
 
-  test("reads any request it is sent: method, target, headers and body come out as they went in", () => {
+  test("reads any request: method, target, headers and body come out as they went in", () => {
     const token = fc.stringMatching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}$/);
     const value = fc.stringMatching(/^[!-~\x80-\xff]([ -~\x80-\xff]{0,30}[!-~])?$/);
     const framing = /^(content-length|transfer-encoding|connection)$/i;
@@ -280,10 +283,11 @@ describe("the limits of a request", () => {
   test("a header name or value of the limit passes, one octet more does not", () => {
     expect(parseText(`GET / HTTP/1.1\r\n${name}: ${name}\r\n\r\n`)).toHaveLength(1);
     expect(parseText(`GET / HTTP/1.1\r\nX: a${name}\r\n\r\n`)).toEqual([
-      "headerTooLarge RequestHeaderTooLarge Header value for 'x' is too large (max size allowed: 16KB)",
+      "headerTooLarge RequestHeaderTooLarge Header value for 'x' is too large " +
+        "(max size allowed: 16KB)",
     ]);
     expect(parseText(`GET / HTTP/1.1\r\na${name}: b\r\n\r\n`)[0]).toMatch(
-      /^headerTooLarge RequestHeaderTooLarge Header key for 'an+' is too large \(max size allowed: 16KB\)$/,
+      /^headerTooLarge \w+ Header key for 'an+' is too large \(max size allowed: 16KB\)$/,
     );
     expect(parseText(`GET / HTTP/1.1\r\na: ${" ".repeat(16_384)}b\r\n\r\n`)[0]).toMatch(
       /^headerTooLarge/,
@@ -300,11 +304,12 @@ describe("the limits of a request", () => {
 
   test("the whole head is limited, also when it is one endless target", () => {
     expect(parseText(`GET /${"a".repeat(300_000)}`)).toEqual([
-      "headerTooLarge RequestHeaderTooLarge Request head is too large (max size allowed: 262144 bytes)",
+      "headerTooLarge RequestHeaderTooLarge Request head is too large " +
+        "(max size allowed: 262144 bytes)",
     ]);
   });
 
-  test("a body of the limit passes; a larger one fails when it arrives, not when it is declared", () => {
+  test("a body of the limit passes; a larger one fails when it arrives", () => {
     const small = { ...limits, bodySizeBytesMax: 4, bodySizeText: "4B" };
     const tooLarge = [
       "bodyTooLarge RequestBodyTooLarge HTTP request body is too large (max size allowed: 4B)",
@@ -323,49 +328,64 @@ describe("the limits of a request", () => {
   });
 });
 
+/** COCO_FUZZ_MS makes the search as long as one likes. */
+const fuzzMs = Number(process.env["COCO_FUZZ_MS"] ?? "0");
+const fuzzSettings =
+  fuzzMs > 0
+    ? { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: fuzzMs }
+    : { numRuns: 3000 };
+
 describe("hostile octets", () => {
-  test("whatever comes, the parser answers with requests or one failure and holds bounded memory", () => {
-    const small: RequestLimits = {
-      ...limits,
-      headerSizeBytesMax: 64,
-      headerCountMax: 8,
-      headSizeBytesMax: 512,
-      bodySizeBytesMax: 256,
-    };
-    const texts = [...accepted.map(([text]) => text), ...refused.map(([, text]) => text)];
-    const mutation = fc.record({
-      at: fc.nat(300),
-      octet: fc.oneof(fc.constantFrom(0, 9, 10, 13, 32, 58, 59), fc.nat(255)),
-      kind: fc.constantFrom("replace", "insert", "delete", "cut"),
-    });
-    fc.assert(
-      fc.property(
-        fc.array(fc.oneof(fc.constantFrom(...texts), fc.string()), { maxLength: 5 }),
-        fc.array(mutation, { maxLength: 6 }),
-        fc.integer({ min: 1, max: 64 }),
-        (messages, mutations, chunkSize) => {
-          let octets = [...Buffer.from(messages.join(""), "latin1")];
-          for (const { at, octet, kind } of mutations) {
-            const index = octets.length === 0 ? 0 : at % octets.length;
-            if (kind === "replace") octets[index] = octet;
-            else if (kind === "insert") octets.splice(index, 0, octet);
-            else if (kind === "delete") octets.splice(index, 1);
-            else octets = octets.slice(index);
-          }
-          const bytes = Buffer.from(octets);
-          let failures = 0;
-          const parser = new RequestParser(
-            { request: () => expect(failures).toBe(0), failure: () => (failures += 1) },
-            small,
-          );
-          for (let from = 0; from < bytes.length; from += chunkSize) {
-            parser.feed(bytes.subarray(from, from + chunkSize));
-            expect(parser.storedSizeBytes).toBeLessThanOrEqual(512 + chunkSize + 256);
-          }
-          expect(failures).toBeLessThanOrEqual(1);
-        },
-      ),
-      { numRuns: 3000 },
-    );
-  });
+  test(
+    "whatever comes, there are requests or one failure, in bounded memory",
+    () => {
+      const small: RequestLimits = {
+        ...limits,
+        headerSizeBytesMax: 64,
+        headerCountMax: 8,
+        headSizeBytesMax: 512,
+        bodySizeBytesMax: 256,
+      };
+      const texts = [...accepted.map(([text]) => text), ...refused.map(([, text]) => text)];
+      const mutation = fc.record({
+        at: fc.nat(300),
+        octet: fc.oneof(fc.constantFrom(0, 9, 10, 13, 32, 58, 59), fc.nat(255)),
+        kind: fc.constantFrom("replace", "insert", "delete", "cut"),
+      });
+      fc.assert(
+        fc.property(
+          fc.array(fc.oneof(fc.constantFrom(...texts), fc.string()), { maxLength: 5 }),
+          fc.array(mutation, { maxLength: 6 }),
+          fc.integer({ min: 1, max: 64 }),
+          (messages, mutations, chunkSize) => {
+            let octets = [...Buffer.from(messages.join(""), "latin1")];
+            for (const { at, octet, kind } of mutations) {
+              const index = octets.length === 0 ? 0 : at % octets.length;
+              if (kind === "replace") octets[index] = octet;
+              else if (kind === "insert") octets.splice(index, 0, octet);
+              else if (kind === "delete") octets.splice(index, 1);
+              else octets = octets.slice(index);
+            }
+            const bytes = Buffer.from(octets);
+            let failures = 0;
+            const parser = new RequestParser(
+              { request: () => expect(failures).toBe(0), failure: () => (failures += 1) },
+              small,
+            );
+            const chunks: Buffer[] = [];
+            for (let from = 0; from < bytes.length; from += chunkSize) {
+              const chunk = bytes.subarray(from, from + chunkSize);
+              chunks.push(chunk);
+              parser.feed(chunk);
+              expect(parser.storedSizeBytes).toBeLessThanOrEqual(512 + chunkSize + 256);
+            }
+            expect(parse(chunks, small)).toEqual(parse([bytes], small));
+            expect(failures).toBeLessThanOrEqual(1);
+          },
+        ),
+        fuzzSettings,
+      );
+    },
+    fuzzMs + 60_000,
+  );
 });

@@ -84,7 +84,7 @@ export class RequestParser {
       if (from === chunk.length) return from;
       if (this.isLastSeen) {
         return this.fail(
-          syntaxFailure("CLOSED_CONNECTION", "Data after `Connection: close`", from),
+          syntaxFailure("CLOSED_CONNECTION", "Data after `Connection: close`", from + 1),
           chunk,
         );
       }
