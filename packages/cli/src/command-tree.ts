@@ -62,7 +62,8 @@ const nodeRun: CommandDescription = {
   path: "node run",
   summary: "Run a node until it is stopped",
   options: [
-    { flags: "--config <file>", description: "node configuration (JSON)", isRequired: true },
+    { flags: "--config <file>", description: "node configuration (JSON)" },
+    { flags: "--print-schema", description: "print the JSON Schema of the configuration" },
     { flags: "--json", description: "print one line of JSON when ready" },
   ],
   examples: [["coco node run --config node.json", "start, join or recover as the file says"]],

@@ -1,12 +1,18 @@
 /** `coco node run` */
 import type { OptionValues } from "../command.ts";
+import { cliErrors } from "../errors.ts";
 import { readText } from "../files.ts";
 import { type CommandContext, toJsonLine } from "../streams.ts";
 
 export async function run(context: CommandContext, options: OptionValues): Promise<undefined> {
-  const file = options["config"] as string;
+  const { configurationSchema, parseConfiguration, startNode } = await import("@coco/node");
+  if (options["printSchema"] === true) {
+    context.out(`${JSON.stringify(configurationSchema, undefined, 2)}\n`);
+    return;
+  }
+  const file = options["config"] as string | undefined;
+  if (file === undefined) throw cliErrors.create("Usage", "--config is missing");
   const text = readText(file);
-  const { parseConfiguration, startNode } = await import("@coco/node");
   // The file's own text first, so that an error names its line.
   parseConfiguration(text, file);
   const config: unknown = JSON.parse(text);

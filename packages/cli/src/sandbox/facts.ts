@@ -27,3 +27,4 @@ export interface SandboxFacts {
 /** In the data directory of the sandbox. */
 export const sandboxFactsFile = "sandbox.json";
 export const sandboxLogFile = "node.log";
+export const sandboxConstitutionFile = "constitution.js";

@@ -2,6 +2,7 @@
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { writeFile } from "../files.ts";
+import { sandboxConstitutionFile } from "./facts.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface SandboxNodeOptions {
@@ -28,7 +29,7 @@ export interface SandboxNode {
 /** Starts a node that creates a new service for the members of the workspace. */
 export async function startSandboxNode(options: SandboxNodeOptions): Promise<SandboxNode> {
   const { workspace, inspectPort } = options;
-  const config = toNodeConfig(options);
+  const config = toNodeConfig(options, await findConstitution(options));
   writeFile(join(workspace.directory, "node.json"), `${JSON.stringify(config, undefined, 2)}\n`);
   const { startNode } = await import("@coco/node");
   const log = createWriteStream(workspace.logFile);
@@ -49,9 +50,18 @@ export async function startSandboxNode(options: SandboxNodeOptions): Promise<San
   };
 }
 
+/** The given files, or the sandbox constitution, which is written beside the keys to be read. */
+async function findConstitution(options: SandboxNodeOptions): Promise<readonly string[]> {
+  if (options.constitutionFiles.length > 0) return options.constitutionFiles;
+  const { sandboxConstitution } = await import("@coco/governance");
+  const path = join(options.workspace.directory, sandboxConstitutionFile);
+  writeFile(path, sandboxConstitution);
+  return [path];
+}
+
 /** CCF's configuration of a first node. */
-function toNodeConfig(options: SandboxNodeOptions): object {
-  const { workspace, host, port, constitutionFiles } = options;
+function toNodeConfig(options: SandboxNodeOptions, constitutionFiles: readonly string[]): object {
+  const { workspace, host, port } = options;
   const address = `${host}:${port}`;
   const { members } = workspace;
   return {

@@ -60,7 +60,11 @@ describe("a sandbox", () => {
     expect(facts.members).toHaveLength(3);
     expect(facts.users).toHaveLength(2);
     const { members, users } = facts;
-    const memberFiles = members.flatMap(({ cert, key, encryptionKey }) => [cert, key, encryptionKey]);
+    const memberFiles = members.flatMap(({ cert, key, encryptionKey }) => [
+      cert,
+      key,
+      encryptionKey,
+    ]);
     const userFiles = users.flatMap(({ cert, key }) => [cert, key]);
     for (const path of [facts.serviceCert, facts.ledgerDir, ...memberFiles, ...userFiles]) {
       expect(existsSync(path)).toBe(true);
@@ -141,7 +145,9 @@ describe("a sandbox", () => {
     writeFileSync(file, '{"actions": [{"name": "no_such_action", "args": {}}]}');
     const { code, talk } = await here("gov", "propose", file);
     expect(code).toBe(1);
-    expect(talk).toMatch(/^error COCO-8040 The governance request was refused: .*ProposalFailedTo/m);
+    expect(talk).toMatch(
+      /^error COCO-8040 The governance request was refused: .*ProposalFailedTo/m,
+    );
     const unknown = await here("gov", "vote", "ab".repeat(32), "--yes");
     expect(unknown.code).toBe(1);
     expect(unknown.talk).toContain("ProposalNotFound");
@@ -151,7 +157,7 @@ describe("a sandbox", () => {
   // Goal: a saved change is served; one that does not compile leaves the old version in place.
   test("hot reload", async () => {
     const text = readFileSync(source, "utf8");
-    const renamed = text.replace("`No message ${id}.`", "`Nothing at ${id}.`");
+    const renamed = text.replace("No message $", "Nothing at $");
     expect(renamed).not.toBe(text);
     const answer = async () => (await user.request("/app/log/private?id=777")).text();
     expect(await answer()).toContain("No message 777.");

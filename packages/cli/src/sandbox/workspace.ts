@@ -5,7 +5,13 @@ import { certificateToId } from "../connection.ts";
 import { cliErrors } from "../errors.ts";
 import { readText } from "../files.ts";
 import { createIdentity, identityPaths } from "../identity.ts";
-import { type SandboxMember, type SandboxUser, sandboxFactsFile, sandboxLogFile } from "./facts.ts";
+import {
+  type SandboxMember,
+  type SandboxUser,
+  sandboxConstitutionFile,
+  sandboxFactsFile,
+  sandboxLogFile,
+} from "./facts.ts";
 
 export interface Workspace {
   /** Absolute; keys and certificates are in it, as CCF's tools name them. */
@@ -34,6 +40,7 @@ const ownNames: ReadonlySet<string> = new Set([
   "snapshots",
   "node.json",
   "service_cert.pem",
+  sandboxConstitutionFile,
   sandboxFactsFile,
   sandboxLogFile,
 ]);
