@@ -174,9 +174,6 @@ function healingIdentity(reader: Reader): HealingIdentity {
 function startCommand(reader: Reader, serviceCertificateFile: string): CommandConfiguration {
   const service = reader.optionalSection("service_configuration");
   const cose = reader.section("cose_signatures");
-  if (reader.texts("constitution_files").length === 0) {
-    reader.report("constitution_files", "must name at least one file");
-  }
   return {
     type: "Start",
     serviceCertificateFile,

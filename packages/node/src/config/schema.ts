@@ -111,7 +111,10 @@ const member = section(
 const start = section(
   "Start a new service.",
   {
-    constitution_files: list("Scripts of the constitution, in order.", text("JavaScript file.")),
+    constitution_files: list(
+      "Scripts of the constitution, in order; none: the default constitution.",
+      text("JavaScript file."),
+    ),
     members: list("First members.", member),
     service_configuration: section(
       "First configuration of the service.",

@@ -5,6 +5,8 @@ import {
   type Application,
   type AppRequest,
   createAuthenticator,
+  createGovernanceGlobals,
+  createScriptApplication,
   createSesEngine,
   type Endpoint,
   type Guard,
@@ -172,7 +174,7 @@ function followCertificates(
 }
 
 export function createApplications(options: ApplicationsOptions): ExecutorApplications {
-  const { data, state, consensus } = options;
+  const { state, consensus } = options;
   const { crypto, store } = state;
   const certificates = { service: state.serviceCertificate, node: state.nodeCertificate };
   const historical = createHistorical(options);
@@ -180,12 +182,18 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
   const ports = createNodeApiPorts(options, historical);
   const engine = createSesEngine({ rng: crypto, nowMs: () => Date.now() });
   const services = createNodeServices(options, certificates);
-  const script = createScripts(options, { engine, historical });
+  const api = { crypto: createAppCrypto(), hash: crypto, nowMs: () => Date.now() };
+  const script = createScriptApplication({ engine, api, log: options.log });
   const constitution = createConstitution({
     engine,
     guard,
     services,
-    createCommonGlobals: script.createCommonGlobals,
+    verifier: crypto,
+    repairStore: () => store.repair(),
+    createCommonGlobals: createGovernanceGlobals({
+      ...api,
+      console: (level, line) => options.log(level, line, { source: "constitution" }),
+    }),
   });
   const governance = createGovernanceApplication({
     hash: crypto,
@@ -202,7 +210,7 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
   const timer = setInterval(() => historical.tick(), tickMs);
   return {
     list: [
-      withCommonEndpoints(script.application, ports),
+      withCommonEndpoints(script, ports),
       withCommonEndpoints(governance, ports),
       createNodeApplication(ports),
     ],
@@ -221,9 +229,10 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     },
     isServiceOpen: createOpenCheck(),
     executionTimeMs: () => readRuntimeOptions(store.begin("node")).max_execution_time_ms,
-    onTerminated: script.onTerminated,
+    // A program that was terminated is marked by its cache, which does not use it again.
+    onTerminated: () => undefined,
     onAppended: (_, changes) => followCertificates(changes, state.nodeId, certificates),
-    onCommitted: script.onCommitted,
+    onCommitted: () => undefined,
     stop: () => clearInterval(timer),
   };
 }

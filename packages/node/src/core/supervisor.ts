@@ -121,7 +121,8 @@ export class Supervisor {
     const worker = new Worker(workerUrl("core/executor-worker"), {
       workerData: data,
       resourceLimits: { maxOldGenerationSizeMb: Math.round(executorHeapSizeBytes / 2 ** 20) },
-      ...(executorArguments === undefined ? {} : { execArgv: [...executorArguments] }),
+      // Flags of the process (loaders, conditions) are not for the compiled code of threads.
+      execArgv: [...(executorArguments ?? [])],
     });
     this.#executor = worker;
     return new Promise((resolve, reject) => {
@@ -204,6 +205,7 @@ export class Supervisor {
     const worker = new Worker(workerUrl("front/front-worker"), {
       workerData: data,
       transferList: [port1],
+      execArgv: [],
     });
     this.#fronts.push({ worker, counters });
     await new Promise<void>((resolve, reject) => {
