@@ -216,7 +216,10 @@ const networkTests: Readonly<Record<string, (create: CreateEngine, nodeCount: nu
   },
 };
 
-/** Random inputs; the cluster checks its invariants at each. Then everything arrives, and it has to go on. */
+/**
+ * Random inputs; the cluster checks its invariants at each. Then everything arrives, and the
+ * network has to go on.
+ */
 function runSchedule(create: CreateEngine, nodeCount: number, seed: number): void {
   const cluster = EngineCluster.open(create, nodeCount, seed);
   const { random } = cluster;

@@ -88,7 +88,8 @@ for (const isText of [false, true]) {
     [1, 0],
     [0, 1],
   ] as const) {
-    const id = `transaction gets=${gets} puts=${puts} keys=${keyCount} as=${isText ? "text" : "bytes"}`;
+    const form = isText ? "text" : "bytes";
+    const id = `transaction gets=${gets} puts=${puts} keys=${keyCount} as=${form}`;
     for (let index = 0; index < 20_000; index++) commit(store, gets, puts, isText, index * 7);
     report(id, runCount, () => {
       for (let index = 0; index < runCount; index++) commit(store, gets, puts, isText, index * 5);

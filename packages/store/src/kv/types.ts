@@ -91,7 +91,10 @@ export interface Transaction {
   readonly hasWrites: boolean;
   /** True after commit, discard or conflict; every use then throws TransactionEnded. */
   readonly isEnded: boolean;
-  /** Access is checked at each use of the table. @throws {CocoError} BadTableName, TransactionEnded */
+  /**
+   * Access is checked at each use of the table.
+   * @throws {CocoError} BadTableName, TransactionEnded
+   */
   table(name: string): Table;
   /** Runs once, synchronously, right after a successful commit, with its seqno. Must not throw. */
   afterCommit(action: (seqno: Seqno) => void): void;
