@@ -1,9 +1,12 @@
 import {
+  assert,
   bytesToBase64,
   bytesToHex,
+  type CborValue,
   type Certificates,
   type CocoError,
   type CoseSign1,
+  concatBytes,
   coseAlgorithmNumber,
   coseHeader,
   coseToBeSigned,
@@ -90,6 +93,31 @@ export function serviceKeyId(hash: Hash, servicePublicKey: Uint8Array): string {
   return bytesToHex(hash.sha256(servicePublicKey));
 }
 
+/** A map of fewer than 24 pairs in the given order, which services keep though it is not sorted. */
+function encodeMapInOrder(pairs: readonly (readonly [CborValue, Uint8Array])[]): Uint8Array {
+  assert(pairs.length < 24, "the number of pairs fits into the first byte");
+  const parts = pairs.flatMap(([key, value]) => [encodeCbor(key), value]);
+  return concatBytes(Uint8Array.of(0xa0 + pairs.length), ...parts);
+}
+
+/** Protected header: alg, kid, data structure, CWT claims (iat, iss, sub), transaction. */
+function encodeProtected(request: SignatureRequest): Uint8Array {
+  const { coseIssuer, hash } = request;
+  const claims = encodeMapInOrder([
+    [claimIssuedAt, encodeCbor(request.issuedAtSeconds)],
+    [claimIssuer, encodeCbor(coseIssuer.issuer)],
+    [claimSubject, encodeCbor(coseIssuer.subject)],
+  ]);
+  const keyId = keyIdToBytes(serviceKeyId(hash, request.servicePublicKey));
+  return encodeMapInOrder([
+    [coseHeader.algorithm, encodeCbor(coseAlgorithmNumber(request.serviceAlgorithm))],
+    [coseHeader.keyId, encodeCbor(keyId)],
+    [verifiableDataStructure, encodeCbor(ledgerSha256)],
+    [coseHeader.cwtClaims, claims],
+    [ledgerHeaders, encodeMapInOrder([["txid", encodeCbor(txIdToText(request.txId))]])],
+  ]);
+}
+
 /** Computes what has to be signed at this point of the ledger. Signing may then take its time. */
 export function prepareSignature(request: SignatureRequest): PreparedSignature {
   const { tree, txId } = request;
@@ -99,25 +127,7 @@ export function prepareSignature(request: SignatureRequest): PreparedSignature {
   if (preimage === undefined) {
     throw ledgerErrors.create("BadSignatureTransaction", "there is nothing to sign yet");
   }
-  const coseProtected = encodeCbor(
-    new Map<
-      number | string,
-      Map<number, number | string> | Map<string, string> | Uint8Array | number
-    >([
-      [coseHeader.algorithm, coseAlgorithmNumber(request.serviceAlgorithm)],
-      [coseHeader.keyId, keyIdToBytes(serviceKeyId(request.hash, request.servicePublicKey))],
-      [verifiableDataStructure, ledgerSha256],
-      [
-        coseHeader.cwtClaims,
-        new Map<number, number | string>([
-          [claimIssuedAt, request.issuedAtSeconds],
-          [claimIssuer, request.coseIssuer.issuer],
-          [claimSubject, request.coseIssuer.subject],
-        ]),
-      ],
-      [ledgerHeaders, new Map([["txid", txIdToText(txId)]])],
-    ]),
-  );
+  const coseProtected = encodeProtected(request);
   return {
     txId,
     root,
