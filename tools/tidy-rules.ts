@@ -57,7 +57,9 @@ export function checkLayers({ path, text }: SourceFile): string[] {
   for (const name of referencesOf(text)) {
     const [, target, entry] = /^@coco\/([a-z]+)(\/[a-z]+)?$/.exec(name) ?? [];
     if (target === undefined) {
-      const reached = name.startsWith(".") ? roomOf(posix.join(posix.dirname(path), name)) : room;
+      const reached: string | undefined = name.startsWith(".")
+        ? roomOf(posix.join(posix.dirname(path), name))
+        : room;
       if (reached !== undefined && reached !== room) found.push(`${path}: reaches into ${reached}`);
       continue;
     }
