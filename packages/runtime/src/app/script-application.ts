@@ -78,7 +78,8 @@ class BundleApplication implements ScriptApplication {
     const console = (level: Parameters<Log>[0], line: string) =>
       log(level, line, { source: "app" });
     this.#api = createAppApi({ ...api, console }, this.#slot);
-    this.#body = Object.freeze(createRequestBody(this.#slot));
+    // One object for all requests, so no program may leave a mark on it.
+    this.#body = harden(createRequestBody(this.#slot));
     this.#modules = this.#createModules();
   }
 
