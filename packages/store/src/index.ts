@@ -136,6 +136,21 @@ export {
   serviceKeyId,
 } from "./signature-transaction.ts";
 export {
+  createSnapshotEvidence,
+  decodeSnapshotFile,
+  decryptSnapshotMaps,
+  encodeSnapshot,
+  formatSnapshotName,
+  parseSnapshotName,
+  type SnapshotContent,
+  type SnapshotFile,
+  type SnapshotMap,
+  type SnapshotName,
+  type SnapshotRow,
+  snapshotDigest,
+  verifySnapshot,
+} from "./snapshot.ts";
+export {
   CommitEvidence,
   entryToLeaf,
   type LeafComponents,

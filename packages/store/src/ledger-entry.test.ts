@@ -137,7 +137,7 @@ describe("names and identifiers", () => {
     }
   });
 
-  // Goal: files set aside are no part of the ledger; gaps, overlaps and open files inside are refused.
+  // Goal: files set aside are no part of the ledger; gaps and overlaps are refused.
   test("of directories", () => {
     const order = (...names: readonly string[]) =>
       orderLedgerFiles(names.map((name) => ({ name }))).chunks.map(({ file }) => file.name);

@@ -140,7 +140,7 @@ function placesOfLedger(files: readonly LedgerFile[]): Place[] {
   return [...places.values(), ...placesOfEntry(last.name, entry.offset, entry.bytes)];
 }
 
-/** Where the last entry of the ledger, which is a signature, keeps what only secrets authenticate. */
+/** Where the last entry, which is a signature, keeps what only the secrets authenticate. */
 function isOnlySecret(files: readonly LedgerFile[], { file, offset }: Place): boolean {
   const last = orderLedgerFiles(files).chunks.at(-1)!.file;
   if (file !== last.name) return false;

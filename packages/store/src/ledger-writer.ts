@@ -14,7 +14,7 @@ import {
   leafToWords,
   noClaimsDigest,
 } from "./transaction-digest.ts";
-import type { TxId } from "./tx-id.ts";
+import { type TxId, txIdToText } from "./tx-id.ts";
 import type { WriteSet } from "./write-set.ts";
 
 /** A transaction for the ledger. */
@@ -171,7 +171,7 @@ export class LedgerWriter {
     const entry = decodeLedgerEntry(encoded);
     const { view, seqno } = entry.txId;
     if (seqno !== this.#lastTxId.seqno + 1 || view < this.#lastTxId.view) {
-      const detail = `${view}.${seqno} does not follow ${this.#lastTxId.view}.${this.#lastTxId.seqno}`;
+      const detail = `${txIdToText(entry.txId)} does not follow ${txIdToText(this.#lastTxId)}`;
       throw ledgerErrors.create("BadLedger", detail, { seqno });
     }
     const secret = this.secrets.at(seqno);

@@ -257,7 +257,8 @@ export class MerkleTree {
     const leafHashes = reader.take(leaves * 32, "leaves");
     const tree = new MerkleTree();
     tree.#flushed = flushed;
-    for (let height = 0, first = flushed; first > 0; height++) {
+    let first = flushed;
+    while (first > 0) {
       const base = first - (first % 2);
       const level: Level = { hashes: new Int32Array(digestWords * 8), base, count: first };
       if (first % 2 === 1) bytesToWords(reader.take(32, "node"), 0, level.hashes, 0);
