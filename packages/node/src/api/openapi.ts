@@ -35,9 +35,10 @@ export function createOpenApiDocument(
     paths[name] = path;
     path[endpoint.method.toLowerCase()] = describe(prefix, endpoint, schemaNames);
     const parameters = pathParameters(endpoint.path);
-    if (parameters.length > 0 && isStatic(endpoint)) path["parameters"] = parameters;
+    if (parameters.length === 0 || !isStatic(endpoint)) continue;
+    path["parameters"] = parameters;
+    schemaNames.add("string");
   }
-  if (Object.keys(paths).some((path) => path.includes("{"))) schemaNames.add("string");
   return {
     components: {
       responses: { default: errorResponse },

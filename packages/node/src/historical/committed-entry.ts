@@ -85,6 +85,8 @@ function toSignature(writeSet: WriteSet, fail: (detail: string) => Error): Signa
   return { ...record, tree: MerkleTree.deserialise(record.serialisedTree) };
 }
 
+type Fields = Readonly<Record<string, unknown>>;
+
 /** A past transaction for applications; its receipt and its tables are made when asked for. */
 export class CommittedTransaction implements HistoricalState {
   readonly txId: TxId;
@@ -113,16 +115,30 @@ export class CommittedTransaction implements HistoricalState {
     return createHistoricalTransaction(this.txId.seqno, this.changes);
   }
 
-  /** @throws {CocoError} LedgerEntryWrong when the signed tree does not hold the transaction */
-  get receipt(): Record<string, unknown> {
+  /**
+   * CCF's JSON receipt.
+   * @throws {CocoError} LedgerEntryWrong when the signed tree does not hold the transaction
+   */
+  get jsonReceipt(): Record<string, unknown> {
     const json = receiptToJson(this.#receipt());
     const { entry } = this.#decoded;
-    if (entry.commitEvidenceDigest !== undefined || this.#decoded.signature !== undefined)
-      return json;
+    if (entry.commitEvidenceDigest !== undefined || this.#decoded.signature !== undefined) return json;
     // Entries of the first version have no leaf components: the leaf is the entry's digest.
     const { leaf_components: components, ...rest } = json;
     const { write_set_digest: leaf } = components as { write_set_digest: string };
     return { ...rest, leaf };
+  }
+
+  /** The receipt as scripts get it: other order, and marked when it is of a signature. */
+  get receipt(): Record<string, unknown> {
+    const { cert, leaf, leaf_components, node_id, proof, signature, ...rest } = this.jsonReceipt;
+    const isSignature = this.#decoded.signature !== undefined;
+    const head = { signature, cert, node_id, is_signature_transaction: isSignature };
+    if (isSignature) return { ...head, root_hex: leaf, ...rest };
+    if (leaf_components === undefined) return { ...head, leaf, proof, ...rest };
+    const { claims_digest, commit_evidence, write_set_digest } = leaf_components as Fields;
+    const components = { write_set_digest, commit_evidence, claims_digest };
+    return { ...head, leaf_components: components, proof, ...rest };
   }
 
   #receipt(): Receipt {

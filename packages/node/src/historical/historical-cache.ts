@@ -84,7 +84,7 @@ export class HistoricalCache implements HistoricalAccess, ReceiptPort {
     try {
       const state = this.state(txId);
       if (state === undefined) return { kind: "fetching" };
-      return { kind: "found", receipt: state.receipt as unknown as ReceiptFields };
+      return { kind: "found", receipt: state.jsonReceipt as unknown as ReceiptFields };
     } catch (error) {
       if (!isCocoError(error)) throw error;
       return { kind: "failed", reason: error.message };

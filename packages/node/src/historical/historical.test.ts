@@ -143,7 +143,7 @@ describe.runIf(hasVectors)("past transactions of a real ledger", () => {
     const serviceCertificate = readFileSync(join(service, "common/service_cert.pem"), "utf8");
     for (const state of states) {
       // The first transactions were signed before the node's certificate was endorsed.
-      const receipt = parseReceipt(state.receipt);
+      const receipt = parseReceipt(state.jsonReceipt);
       expect(() => verifyReceipt(crypto, receipt, { serviceCertificate })).not.toThrow();
     }
   });

@@ -58,9 +58,9 @@ function compareValues(path: string, recorded: unknown, ours: unknown, found: st
   };
   if (Array.isArray(recorded) && Array.isArray(ours)) {
     if (recorded.length !== ours.length) say(`${recorded.length} items`, `${ours.length} items`);
-    const count = Math.min(recorded.length, ours.length);
-    for (let index = 0; index < count; index++) {
-      compareValues(`${path}[${index}]`, recorded[index], ours[index], found);
+    const [items, ourItems] = [inOrder(recorded), inOrder(ours)];
+    for (let index = 0; index < Math.min(items.length, ourItems.length); index++) {
+      compareValues(`${path}[${index}]`, items[index], ourItems[index], found);
     }
     return;
   }
@@ -87,6 +87,15 @@ function compareValues(path: string, recorded: unknown, ours: unknown, found: st
   if (typeof recorded === "boolean" && recorded !== ours) say(recorded, ours);
 }
 
+/** Lists of members and users have no promised order; the ids are the same in both. */
+function inOrder(items: readonly unknown[]): readonly unknown[] {
+  const idOf = (item: unknown) => {
+    const { memberId, userId } = isRecord(item) ? item : {};
+    return String(memberId ?? userId ?? "");
+  };
+  return items.toSorted((left, right) => (idOf(left) < idOf(right) ? -1 : 1));
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -99,12 +108,14 @@ function shorten(value: unknown): string {
 const masks: readonly (readonly [RegExp, string])[] = [
   [/-----BEGIN [A-Z ]+-----[\s\S]*?-----END [A-Z ]+-----\n?/g, "PEM"],
   [/(?<![0-9a-f])[0-9a-f]{64,}(?![0-9a-f])/g, "HEX"],
-  [/(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{60,}={0,2}(?![A-Za-z0-9+/=])/g, "BASE64"],
+  [/(?<![A-Za-z0-9+/=])[A-Za-z0-9+/]{40,}={0,2}(?![A-Za-z0-9+/=])/g, "BASE64"],
   [/ce:[0-9.]+:HEX/g, "EVIDENCE"],
   [/(?<![0-9.])[0-9]+\.[0-9]+(?![0-9.])/g, "TXID"],
   [/(?:localhost|127\.0\.0\.1):[0-9]+/g, "ADDRESS"],
   [/snapshot_[0-9]+_[0-9]+/g, "SNAPSHOT"],
   [/[0-9]{9,}/g, "TIME"],
+  [/\n?(?:Trace: )?\s+at [\s\S]*$/, "\nTRACE"],
+  [/transactions from [0-9]+ to [0-9]+/g, "transactions from N to N"],
 ];
 
 /** Identifiers, keys, signatures, transaction ids, addresses and times become words. */

@@ -3,9 +3,15 @@
 /** Replaces what belongs to the recorded service by what belongs to ours. */
 export class IdentityMap {
   readonly #ours = new Map<string, string>();
+  readonly #shared = new Set<string>();
+
+  /** Members and users are the same in both runs: their names stand for nothing else. */
+  keep(shared: string): void {
+    this.#shared.add(shared);
+  }
 
   learn(recorded: string, ours: string): void {
-    if (recorded !== ours) this.#ours.set(recorded, ours);
+    if (recorded !== ours && !this.#shared.has(recorded)) this.#ours.set(recorded, ours);
   }
 
   get(recorded: string): string | undefined {

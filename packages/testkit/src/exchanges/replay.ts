@@ -86,6 +86,10 @@ class Replay {
     this.#exchanges = inOrder(readExchanges(path));
     this.#messages = readLedgerMessages(join(service, "ledger"));
     this.#pems = readIdentities(join(service, "common"));
+    for (const { certificate } of this.#pems.values()) {
+      this.#identities.keep(certificate);
+      this.#identities.keep(certificateToId(certificate));
+    }
     const recordedService = readFileSync(join(service, "common/service_cert.pem"), "utf8");
     this.#identities.learn(recordedService, options.serviceCertificate);
     const recordedMs = Date.parse((this.#exchanges[0] as { ts?: string } | undefined)?.ts ?? "");
@@ -133,7 +137,9 @@ class Replay {
     const txId = recordedHeader(recorded, txIdHeader);
     const seqno = Number(txId?.split(".")[1] ?? 0);
     const isWrite = request.method !== "GET" && exchange.set !== "before-open";
-    if (exchange.set !== "before-open") await this.#fillGaps(isWrite ? seqno : seqno + 1);
+    if (exchange.set !== "before-open") {
+      await this.#fillGaps(txId === undefined ? this.#nextSeqno(exchange) : isWrite ? seqno : seqno + 1);
+    }
     const bodyBytes = this.#bodyOf(exchange, request, seqno);
     if (bodyBytes === undefined) return ["request: its body was not recorded"];
     const ours = await this.#send(exchange.client, request, bodyBytes, recorded.status);
@@ -241,6 +247,16 @@ class Replay {
     }
   }
 
+  /** The transaction that the recording names next. */
+  #nextSeqno(exchange: RecordedExchange): number {
+    for (const { response } of this.#exchanges.slice(this.#exchanges.indexOf(exchange))) {
+      if (response === undefined) continue;
+      const txId = recordedHeader(response, txIdHeader);
+      if (txId !== undefined) return Number(txId.split(".")[1]);
+    }
+    return 0;
+  }
+
   /** What the ledger holds before `seqnoEnd` and no recorded request did. */
   async #fillGaps(seqnoEnd: number): Promise<void> {
     const { seqno: deletion, method, path } = unrecordedDeletion;
@@ -262,6 +278,8 @@ class Replay {
       ({ request, response, set }) =>
         request !== undefined &&
         request.method !== "GET" &&
+        // A POST may only have read what a vote has written.
+        (request.path.startsWith("/gov/") || !this.#messages.has(seqno)) &&
         set !== "before-open" &&
         recordedHeader(response!, txIdHeader) === `2.${seqno}`,
     );
@@ -361,14 +379,19 @@ function readIdentities(directory: string): ReadonlyMap<string, ExchangeIdentity
   return identities;
 }
 
+/** Member or user id. */
+function certificateToId(certificate: string): string {
+  const { raw } = new X509Certificate(certificate);
+  return createHash("sha256").update(raw).digest("hex");
+}
+
 function createSignerTable(
   identities: ReadonlyMap<string, ExchangeIdentity>,
 ): MessageKeys["signerOf"] {
   const signers = new Map(
-    [...identities.values()].map(({ certificate, key }) => {
-      const { raw } = new X509Certificate(certificate);
-      return [createHash("sha256").update(raw).digest("hex"), pemToSigningKey(key)] as const;
-    }),
+    [...identities.values()].map(
+      ({ certificate, key }) => [certificateToId(certificate), pemToSigningKey(key)] as const,
+    ),
   );
   return (keyId) => signers.get(keyId);
 }
