@@ -43,8 +43,14 @@ export function createPalette(isColored: boolean): Palette {
   };
 }
 
-/** The process's own streams. */
+/** The process's own streams. A reader that goes away (`coco ... | head`) ends the process. */
 export function processStreams(): Streams {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code === "EPIPE") process.exit(0);
+      throw error;
+    });
+  }
   return {
     out: (text) => void process.stdout.write(text),
     talk: (text) => void process.stderr.write(text),

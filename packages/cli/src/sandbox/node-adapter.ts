@@ -86,6 +86,10 @@ function toNodeConfig(options: SandboxNodeOptions, constitutionFiles: readonly s
       subject_alt_names: [`iPAddress:${host}`, "dNSName:localhost"],
       initial_validity_days: 90,
     },
+    output_files: {
+      node_certificate_file: join(workspace.directory, "node_cert.pem"),
+      pid_file: join(workspace.directory, "node.pid"),
+    },
     ledger: { directory: workspace.ledger },
     snapshots: { directory: workspace.snapshots },
   };

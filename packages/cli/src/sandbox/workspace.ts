@@ -39,6 +39,8 @@ const ownNames: ReadonlySet<string> = new Set([
   "ledger",
   "snapshots",
   "node.json",
+  "node.pid",
+  "node_cert.pem",
   "service_cert.pem",
   sandboxConstitutionFile,
   sandboxFactsFile,
