@@ -80,6 +80,7 @@ export class Connection implements RequestSink {
     this.parser = new RequestParser(this, limits);
     socket.on("data", (chunk: Buffer) => this.receive(chunk));
     socket.on("drain", () => this.drained());
+    socket.on("end", () => this.drain());
     socket.on("error", () => socket.destroy());
     socket.on("close", () => this.close());
   }

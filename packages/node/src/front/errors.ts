@@ -20,6 +20,6 @@ export const frontErrors = defineErrors("node", {
   PortSharingNotSupported: {
     number: 7004,
     title: "Several front workers need Node 22.12 or later",
-    next: "Set execution.front_workers to 1, or run the node on a later Node",
+    next: "Set front.workers to 1, or run the node on a later Node",
   },
 });

@@ -36,7 +36,9 @@ export class FrontInterface {
   constructor(options: FrontInterfaceOptions, host: FrontInterfaceHost) {
     this.options = options;
     this.host = host;
-    this.server = createTcpServer({ noDelay: true }, (socket) => this.connect(socket));
+    // A client may end its side after its last request and still read the answers.
+    const settings = { noDelay: true, allowHalfOpen: true };
+    this.server = createTcpServer(settings, (socket) => this.connect(socket));
     this.filters = (options.acceptedEndpoints ?? []).map((text) => new RegExp(`^(?:${text})$`));
   }
 
@@ -57,13 +59,17 @@ export class FrontInterface {
     return isAccepted;
   }
 
-  /** @throws {CocoError} AddressInUse, AddressNotAvailable */
+  /** @throws {CocoError} AddressInUse, AddressNotAvailable, PortSharingNotSupported */
   listen(): Promise<string> {
-    const { host, port } = this.options;
+    const { host, port, name } = this.options;
+    if (this.host.isPortShared && !canSharePorts(process.versions.node)) {
+      const detail = `interface ${name} on Node ${process.versions.node}`;
+      return Promise.reject(frontErrors.create("PortSharingNotSupported", detail));
+    }
     return new Promise((resolve, reject) => {
       this.server.once("error", (error: NodeJS.ErrnoException) => {
         const code = error.code === "EADDRINUSE" ? "AddressInUse" : "AddressNotAvailable";
-        const detail = `${this.options.name} on ${host}:${port}`;
+        const detail = `${name} on ${host}:${port}`;
         reject(frontErrors.create(code, detail, { cause: error.code ?? "unknown" }, error));
       });
       // reusePort is not in the types of Node 20.
@@ -182,3 +188,9 @@ const tlsSettings = {
 } as const;
 
 const acceptedCountMax = 1000;
+
+/** Whether several threads can listen on one port: from Node 22.12 on. */
+export function canSharePorts(nodeVersion: string): boolean {
+  const [major = 0, minor = 0] = nodeVersion.split(".").map(Number);
+  return major > 22 || (major === 22 && minor >= 12);
+}

@@ -1,6 +1,7 @@
 import type { TLSSocket } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import { identity, service, startFront, stopAll, user } from "./front-harness.ts";
+import { canSharePorts } from "./front-interface.ts";
 
 afterEach(stopAll);
 
@@ -78,6 +79,19 @@ describe("TLS", () => {
     expect(() =>
       front.setCertificate({ authority: "Node", certificatePem: user.cert, keyPem: service.key }),
     ).toThrow(/cannot be used together/);
+  });
+
+  test("is answered also when the client ends its side after the last request", async () => {
+    const { connectTls: dial } = await startFront({ face });
+    const client = await dial();
+    client.socket.end(get("/1"));
+    await client.until(() => client.isClosed);
+    expect(client.text).toMatch(/GET \/1 $/);
+  });
+
+  test("several threads on one port need Node 22.12", () => {
+    const versions = ["20.19.0", "22.11.0", "22.12.0", "23.1.0", "26.10.0"];
+    expect(versions.map(canSharePorts)).toEqual([false, false, true, true, true]);
   });
 
   test("an address in use is named", async () => {

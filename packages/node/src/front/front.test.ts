@@ -75,14 +75,22 @@ describe("a session", () => {
     expect(client.text).toMatch(/^HTTP\/1.1 200 OK\r\ncontent-length: \d+\r\n\r\n$/);
   });
 
-  test("is closed to the executor when the client goes, with its requests settled", async () => {
+  test("is answered also when the client ends its side after the last request", async () => {
+    const { connect } = await startFront();
+    const client = await connect();
+    client.socket.end(get("/1") + get("/2"));
+    await client.until(() => client.isClosed);
+    expect(splitResponses(client.text).map(({ body }) => body)).toEqual(["GET /1 ", "GET /2 "]);
+  });
+
+  test("is closed to the executor when the client breaks off, its requests settled", async () => {
     const { connect, executor, counters } = await startFront({ onRequest: () => {} });
     const client = await connect();
     client.send(get("/x"));
     while (executor.requests.length < 1) await new Promise(setImmediate);
     expect(executor.reader.sessions.size).toBe(1);
     expect(counters.get("inFlight")).toBe(1);
-    client.socket.destroy();
+    client.socket.resetAndDestroy();
     while (executor.reader.sessions.size > 0) await new Promise(setImmediate);
     expect(counters.get("inFlight")).toBe(0);
     // The answer that comes too late is dropped.
