@@ -253,11 +253,13 @@ class SandboxedConstitution implements Constitution {
       const result = runScript(guard, timeoutMs, describe, () =>
         action(engine.createProgram(modules, globals)),
       );
+      if (slot.conflict !== undefined) throw slot.conflict;
       if (result.kind === "threw" && result.isTimeout) repairStore();
       return result;
     } finally {
       slot.restricted = undefined;
       slot.effects = undefined;
+      slot.conflict = undefined;
     }
   }
 
@@ -281,7 +283,7 @@ class SandboxedConstitution implements Constitution {
     sources: ReadonlyMap<string, string>,
     createGlobals: typeof createConstitutionGlobals,
   ): Loaded {
-    const slot: CallSlot = { restricted: undefined, effects: undefined };
+    const slot: CallSlot = { restricted: undefined, effects: undefined, conflict: undefined };
     const globals = createGlobals(this.#hostPorts, slot);
     return { modules: { read: (name) => sources.get(name) }, globals, slot };
   }

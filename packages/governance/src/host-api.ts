@@ -1,5 +1,5 @@
 /** The host functions that only constitutions have, beside the ones of every application. */
-import { bytesToUtf8, type Verifier } from "@coco/base";
+import { bytesToUtf8, isCocoError, type Verifier } from "@coco/base";
 import { removeJwtPublicSigningKeys, setJwtPublicSigningKeys } from "@coco/runtime";
 import type { Transaction } from "@coco/store";
 import { governanceErrors } from "./errors.ts";
@@ -7,15 +7,42 @@ import type { NodeServices } from "./node-services.ts";
 import { governanceTables } from "./tables.ts";
 
 type HostFunctions = Readonly<Record<string, unknown>>;
+type Functions = Readonly<Record<string, (...args: never[]) => unknown>>;
+
+/**
+ * Wraps functions so that scripts see ordinary errors with the message only. A conflict is kept
+ * in the slot: whatever the script does with it, the transaction has to run again.
+ */
+function shieldErrors(slot: CallSlot, functions: Functions): HostFunctions {
+  const shield =
+    (action: (...args: never[]) => unknown) =>
+    (...args: unknown[]): unknown => {
+      try {
+        return Reflect.apply(action, undefined, args);
+      } catch (error) {
+        if (isCocoError(error) && error.code === "TransactionConflict") slot.conflict = error;
+        throw new Error(error instanceof Error ? error.message : "the host failed");
+      }
+    };
+  return Object.fromEntries(
+    Object.entries(functions).map(([name, action]) => [name, shield(action)]),
+  );
+}
+
+/** The data of a script's value, read once. */
+function toPlainJson(value: unknown): unknown {
+  const text: string | undefined = JSON.stringify(value);
+  return text === undefined ? undefined : JSON.parse(text);
+}
 
 /**
  * The globals that constitutions and applications have in common: `ccf` with kv, converters and
- * crypto, `console`.
+ * crypto, `console`. The runtime makes them.
  * @param current the transaction of the running call; throws between calls
  */
 export type CreateCommonGlobals = (
   current: () => Transaction,
-) => Readonly<Record<string, unknown>> & { readonly ccf: Readonly<Record<string, unknown>> };
+) => HostFunctions & { readonly ccf: HostFunctions };
 
 export interface HostApiPorts {
   readonly createCommonGlobals: CreateCommonGlobals;
@@ -46,7 +73,7 @@ function bufferToText(value: unknown, name: string): string {
 }
 
 /** Host functions with effects outside the tables. `effects` refuses outside `apply`. */
-function createNodeFunctions(services: NodeServices, effects: () => Transaction): HostFunctions {
+function createNodeFunctions(services: NodeServices, effects: () => Transaction): Functions {
   return {
     triggerLedgerRekey: () => services.triggerLedgerRekey(effects()),
     transitionServiceToOpen: (previous: unknown, next: unknown) =>
@@ -61,7 +88,7 @@ function createNodeFunctions(services: NodeServices, effects: () => Transaction)
   };
 }
 
-function createNetworkFunctions(services: NodeServices, effects: () => Transaction): HostFunctions {
+function createNetworkFunctions(services: NodeServices, effects: () => Transaction): Functions {
   return {
     getLatestLedgerSecretSeqno: () => services.latestLedgerSecretSeqno(effects()),
     generateEndorsedCertificate: (request: unknown, validFrom: unknown, days: unknown) => {
@@ -97,6 +124,8 @@ export interface CallSlot {
   restricted: Transaction | undefined;
   /** The endpoint's own transaction, only set during `apply`. */
   effects: Transaction | undefined;
+  /** The running call read something that has changed since. */
+  conflict: Error | undefined;
 }
 
 /** The globals of a constitution program. */
@@ -110,21 +139,27 @@ export function createConstitutionGlobals(ports: HostApiPorts, slot: CallSlot): 
     throw governanceErrors.create("EffectDenied");
   };
   const common = ports.createCommonGlobals(current);
-  const ccf = {
-    ...common.ccf,
-    gov: {
-      validateConstitution: (text: unknown) =>
-        ports.validateConstitution(requireText(text, "the constitution")),
-    },
-    node: createNodeFunctions(ports.services, effects),
-    network: createNetworkFunctions(ports.services, effects),
+  const { services, verifier } = ports;
+  const gov: Functions = {
+    validateConstitution: (text: unknown) =>
+      ports.validateConstitution(requireText(text, "the constitution")),
+  };
+  const direct: Functions = {
     setJwtPublicSigningKeys: (issuer: unknown, _metadata: unknown, jwks: unknown) => {
-      setJwtPublicSigningKeys(effects(), requireText(issuer, "issuer"), jwks, ports.verifier);
+      const name = requireText(issuer, "the issuer");
+      setJwtPublicSigningKeys(effects(), name, toPlainJson(jwks), verifier);
     },
     removeJwtPublicSigningKeys: (issuer: unknown) => {
-      removeJwtPublicSigningKeys(effects(), requireText(issuer, "issuer"));
+      removeJwtPublicSigningKeys(effects(), requireText(issuer, "the issuer"));
     },
     refreshAppBytecodeCache: () => refreshBytecode(effects()),
+  };
+  const ccf = {
+    ...common.ccf,
+    gov: shieldErrors(slot, gov),
+    node: shieldErrors(slot, createNodeFunctions(services, effects)),
+    network: shieldErrors(slot, createNetworkFunctions(services, effects)),
+    ...shieldErrors(slot, direct),
   };
   return { ...common, ccf };
 }

@@ -1,34 +1,8 @@
-/** The part of `ccf` that constitutions share with applications, small, for tests. */
+/** The globals of the runtime, over only those algorithms that constitutions use. */
 import { createHash, createPublicKey, X509Certificate } from "node:crypto";
-import { bytesToUtf8, pemToBlocks, utf8ToBytes } from "@coco/base";
-import type { Transaction } from "@coco/store";
-import type { CreateCommonGlobals } from "./host-api.ts";
-
-function toBuffer(bytes: Uint8Array): ArrayBuffer {
-  return bytes.slice().buffer as ArrayBuffer;
-}
-
-function createMap(current: () => Transaction, name: string) {
-  const table = () => current().table(name);
-  return {
-    has: (key: ArrayBuffer) => table().has(new Uint8Array(key)),
-    get: (key: ArrayBuffer) => {
-      const value = table().get(new Uint8Array(key));
-      return value === undefined ? undefined : toBuffer(value);
-    },
-    set: (key: ArrayBuffer, value: unknown) => {
-      if (!(value instanceof ArrayBuffer)) throw new TypeError("value is not an ArrayBuffer");
-      table().set(new Uint8Array(key), new Uint8Array(value));
-    },
-    delete: (key: ArrayBuffer) => table().delete(new Uint8Array(key)),
-    clear: () => table().clear(),
-    forEach: (visit: (value: ArrayBuffer, key: ArrayBuffer) => void) =>
-      table().forEach((value, key) => visit(toBuffer(value), toBuffer(key))),
-    get size() {
-      return table().size;
-    },
-  };
-}
+import { pemToBlocks } from "@coco/base";
+import { createNodeCrypto } from "@coco/base/node";
+import { type AppCrypto, createGovernanceGlobals } from "@coco/runtime";
 
 function isCertificateBundle(pem: string): boolean {
   try {
@@ -39,28 +13,22 @@ function isCertificateBundle(pem: string): boolean {
   }
 }
 
-export const commonGlobals: CreateCommonGlobals = (current) => ({
-  ccf: {
-    kv: new Proxy({}, { get: (_, name) => createMap(current, String(name)) }),
-    strToBuf: (text: string) => toBuffer(utf8ToBytes(text)),
-    bufToStr: (buffer: ArrayBuffer) => bytesToUtf8(new Uint8Array(buffer)),
-    jsonCompatibleToBuf: (value: unknown) => toBuffer(utf8ToBytes(JSON.stringify(value))),
-    bufToJsonCompatible: (buffer: ArrayBuffer) => JSON.parse(bytesToUtf8(new Uint8Array(buffer))),
-    pemToId: (pem: string) =>
-      createHash("sha256").update(new X509Certificate(pem).raw).digest("hex"),
-    tcbHexToPolicy: (_cpuid: string, hexstring: string) => ({
-      hexstring,
-      boot_loader: Number.parseInt(hexstring.slice(-2), 16),
-    }),
-    crypto: {
-      isValidX509CertBundle: isCertificateBundle,
-      digest: (_name: string, data: ArrayBuffer) =>
-        toBuffer(createHash("sha256").update(new Uint8Array(data)).digest()),
-      pubRsaPemToJwk: (pem: string) => {
-        const jwk = createPublicKey(pem).export({ format: "jwk" });
-        if (jwk.kty !== "RSA") throw new Error("not an RSA key");
-        return jwk;
-      },
-    },
+const appCrypto: AppCrypto = {
+  ...({} as AppCrypto),
+  digest: (name, data) =>
+    new Uint8Array(createHash(name.replace("-", "").toLowerCase()).update(data).digest()),
+  isValidX509CertBundle: isCertificateBundle,
+  certificateToDer: (pem) => new Uint8Array(new X509Certificate(pem).raw),
+  pemToJwk: (_kind, pem) => {
+    const { kty = "", n = "", e = "" } = createPublicKey(pem).export({ format: "jwk" });
+    if (kty !== "RSA") throw new Error("not an RSA key");
+    return { kty, n, e };
   },
+};
+
+export const commonGlobals = createGovernanceGlobals({
+  crypto: appCrypto,
+  hash: createNodeCrypto(),
+  nowMs: () => 1_795_169_000_000,
+  console: () => undefined,
 });

@@ -29,9 +29,10 @@ function getApplication(call: Call): Outcome {
   const endpoints: Record<string, Record<string, unknown>> = {};
   for (const [key, properties] of governanceTables.endpoints.of(call.transaction).entries()) {
     const space = key.indexOf(" ");
-    const operations = (endpoints[key.slice(space + 1)] ??= {});
+    const path = key.slice(space + 1);
+    endpoints[path] ??= {};
     const description = style === "original" ? { ...properties } : describeEndpoint(properties);
-    operations[key.slice(0, space)] = description;
+    endpoints[path][key.slice(0, space)] = description;
   }
   return jsonOutcome({ endpoints });
 }
