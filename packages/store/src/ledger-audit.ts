@@ -59,11 +59,13 @@ export interface AuditReport {
   readonly lastTxId: string;
   /** Hexadecimal; over all transactions, the last one included. */
   readonly root: string;
-  /** The last signature: every transaction before it is authentic. */
+  /** The last signature; 0.0 when there is none. Every transaction before it is authentic. */
   readonly lastSignedTxId: string;
   /**
-   * Transactions after the last signature, that signature included: nothing in the ledger proves
-   * them yet. They are well-formed and chained, but a node may still roll them back.
+   * Transactions after the last signature. They are well-formed and chained, but nothing in the
+   * ledger proves them, and a node may still roll them back: they are not committed. Of the last
+   * signature's own entry everything is checked but its tag and its commit evidence digest; those
+   * need the ledger secrets.
    */
   readonly unsignedTransactions: number;
   /** The last signature that the service key made, or that a node made which it had endorsed. */
@@ -134,7 +136,7 @@ class Auditor {
       lastTxId: txIdToText(this.#last),
       root: bytesToHex(this.#tree.root()),
       lastSignedTxId: txIdToText(this.#lastSigned),
-      unsignedTransactions: this.#last.seqno - Math.max(0, this.#lastSigned.seqno - 1),
+      unsignedTransactions: this.#last.seqno - this.#lastSigned.seqno,
       lastEndorsedSeqno: this.#lastEndorsedSeqno,
       serviceCertificate: identity?.pem,
       serviceStatus: this.#service.status,

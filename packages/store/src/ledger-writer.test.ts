@@ -36,7 +36,7 @@ describe("LedgerWriter", () => {
       coseSignatures: 2,
       lastTxId: "2.24",
       lastSignedTxId: "2.23",
-      unsignedTransactions: 2,
+      unsignedTransactions: 1,
       root: bytesToHex(service.writer.tree.root()),
     });
   });

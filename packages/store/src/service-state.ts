@@ -4,12 +4,15 @@ import {
   type CertificateInfo,
   type Certificates,
   type CocoError,
+  decodeCoseSign1,
   equalBytes,
   isCocoError,
   pemToDer,
+  type Verifier,
+  verifyCoseSign1,
 } from "@coco/base";
 import { ledgerErrors } from "./errors.ts";
-import { parseJsonRecord, textField } from "./json-record.ts";
+import { base64Field, parseJsonRecord, textField } from "./json-record.ts";
 import { findMap, findSingleton, ledgerTable } from "./ledger-tables.ts";
 import type { WriteSet } from "./write-set.ts";
 
@@ -50,14 +53,16 @@ function fail(detail: string): CocoError {
 
 /** What a ledger says about its service and its nodes, up to the transaction last applied. */
 export class ServiceState {
-  readonly #certificates: Certificates;
+  readonly #certificates: Certificates & Verifier;
+  /** Keys of all identities so far, latin1 of their DER form. */
+  readonly #serviceKeys = new Set<string>();
   readonly #nodes = new Map<string, NodeState>();
   #identity: ServiceIdentity | undefined;
   #status: string | undefined;
   /** From here on only nodes with an endorsed certificate may sign. */
   #isEndorsementNeeded = false;
 
-  constructor(certificates: Certificates) {
+  constructor(certificates: Certificates & Verifier) {
     this.#certificates = certificates;
   }
 
@@ -75,6 +80,27 @@ export class ServiceState {
     this.#applyEndorsed(writeSet);
     const service = findSingleton(writeSet, ledgerTable.service);
     if (service !== undefined) this.#applyService(service, seqno);
+    const endorsement = findSingleton(writeSet, ledgerTable.previousIdentity);
+    if (endorsement !== undefined) this.#checkEndorsement(endorsement);
+  }
+
+  /** The identity in force endorses itself when it is new, else the one before it. */
+  #checkEndorsement(value: Uint8Array): void {
+    const record = parseJsonRecord(value, fail);
+    const key = this.#identity?.certificate.publicKey;
+    if (key === undefined || !equalBytes(base64Field(record, "endorsing_key", fail), key)) {
+      throw fail("the endorsement of the former service is not by the service in force");
+    }
+    let endorsed: Uint8Array | undefined;
+    try {
+      const message = decodeCoseSign1(base64Field(record, "endorsement", fail));
+      if (verifyCoseSign1(this.#certificates, message, key)) endorsed = message.payload;
+    } catch (cause) {
+      if (!isCocoError(cause)) throw cause;
+    }
+    if (endorsed === undefined || !this.#serviceKeys.has(bytesToLatin1(endorsed))) {
+      throw fail("the endorsement of the former service does not verify");
+    }
   }
 
   #node(key: Uint8Array): NodeState {
@@ -131,6 +157,7 @@ export class ServiceState {
     const before = this.#identity;
     const isSameKey =
       before !== undefined && equalBytes(before.certificate.publicKey, certificate.publicKey);
+    this.#serviceKeys.add(bytesToLatin1(certificate.publicKey));
     this.#identity = { certificate, pem, sinceSeqno: isSameKey ? before.sinceSeqno : seqno };
     this.#status = status;
   }
