@@ -7,13 +7,16 @@ const arrayOf = (name: string): Schema => ({ items: reference(name), type: "arra
 const mapOf = (name: string): Schema => ({ additionalProperties: reference(name), type: "object" });
 
 /** Properties by name; a name that ends in `?` is optional. */
-function object(properties: Readonly<Record<string, string>>): Schema {
+function object(
+  properties: Readonly<Record<string, string>>,
+  required: readonly string[] = Object.keys(properties).filter((name) => !name.endsWith("?")),
+): Schema {
   const names = Object.keys(properties);
   return {
     properties: Object.fromEntries(
       names.map((name) => [name.replace("?", ""), reference(properties[name]!)]),
     ),
-    required: names.filter((name) => !name.endsWith("?")),
+    required,
     type: "object",
   };
 }
@@ -100,7 +103,10 @@ export const apiSchemas: Readonly<Record<string, Schema>> = {
     state: "NodeStartupState",
     stop_notice: "boolean",
   }),
-  GetTxStatus__Out: object({ status: "TxStatus", transaction_id: "TransactionId" }),
+  GetTxStatus__Out: object({ status: "TxStatus", transaction_id: "TransactionId" }, [
+    "transaction_id",
+    "status",
+  ]),
   GetVersion__Out: object({ ccf_version: "string", quickjs_version: "string", unsafe: "boolean" }),
   JWTRefreshMetrics: object({ attempts: "uint64", failures: "uint64", successes: "uint64" }),
   JavaScriptMetrics: object({

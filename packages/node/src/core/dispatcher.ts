@@ -81,7 +81,9 @@ const batchShare = 0.1;
 interface Running {
   readonly request: RequestView;
   /** Known before the commit, so that a commit that was terminated late can still be answered. */
-  outcome: { readonly response: AppResponse; readonly claimsDigest: Uint8Array | undefined } | undefined;
+  outcome:
+    | { readonly response: AppResponse; readonly claimsDigest: Uint8Array | undefined }
+    | undefined;
 }
 
 export class Dispatcher {
@@ -172,7 +174,10 @@ export class Dispatcher {
     const prefix = slash < 0 ? fullPath : fullPath.slice(0, slash);
     const application = this.#applications.get(prefix);
     if (application === undefined || slash < 0) {
-      this.#refuse(request, rpcErrorResponse(404, "ResourceNotFound", `Unknown path: ${fullPath}.`));
+      this.#refuse(
+        request,
+        rpcErrorResponse(404, "ResourceNotFound", `Unknown path: ${fullPath}.`),
+      );
       return;
     }
     request.prefix = prefix;
@@ -189,14 +194,17 @@ export class Dispatcher {
     const { store, isServiceOpen } = this.#options;
     const lookup = store.begin(application.prefix === "/app" ? "application" : "node");
     const routing = routeRequest(application.endpoints, lookup, request);
-    if (routing.kind === "answered") {
-      return this.#refuse(request, routing.response);
-    }
-    const { endpoint } = routing;
-    if (endpoint.isOpenBeforeService !== true && !isServiceOpen(lookup)) {
+    // A closed application does not even say which paths it has.
+    const needsOpenService =
+      routing.kind === "answered"
+        ? application.prefix === "/app"
+        : routing.endpoint.isOpenBeforeService !== true;
+    if (needsOpenService && !isServiceOpen(lookup)) {
       const message = "Frontend is not open.";
       return this.#refuse(request, rpcErrorResponse(404, "FrontendNotOpen", message));
     }
+    if (routing.kind === "answered") return this.#refuse(request, routing.response);
+    const { endpoint } = routing;
     const overload = endpoint.mode === "readwrite" ? this.#checkOverload() : undefined;
     if (overload !== undefined) return this.#refuse(request, overload);
     const authentication = this.#options.authenticate(endpoint, request, lookup);

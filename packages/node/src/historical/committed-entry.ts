@@ -122,7 +122,8 @@ export class CommittedTransaction implements HistoricalState {
   get jsonReceipt(): Record<string, unknown> {
     const json = receiptToJson(this.#receipt());
     const { entry } = this.#decoded;
-    if (entry.commitEvidenceDigest !== undefined || this.#decoded.signature !== undefined) return json;
+    const isFirstVersion = entry.commitEvidenceDigest === undefined;
+    if (!isFirstVersion || this.#decoded.signature !== undefined) return json;
     // Entries of the first version have no leaf components: the leaf is the entry's digest.
     const { leaf_components: components, ...rest } = json;
     const { write_set_digest: leaf } = components as { write_set_digest: string };

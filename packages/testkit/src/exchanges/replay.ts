@@ -138,7 +138,9 @@ class Replay {
     const seqno = Number(txId?.split(".")[1] ?? 0);
     const isWrite = request.method !== "GET" && exchange.set !== "before-open";
     if (exchange.set !== "before-open") {
-      await this.#fillGaps(txId === undefined ? this.#nextSeqno(exchange) : isWrite ? seqno : seqno + 1);
+      await this.#fillGaps(
+        txId === undefined ? this.#nextSeqno(exchange) : isWrite ? seqno : seqno + 1,
+      );
     }
     const bodyBytes = this.#bodyOf(exchange, request, seqno);
     if (bodyBytes === undefined) return ["request: its body was not recorded"];

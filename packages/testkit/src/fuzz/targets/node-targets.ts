@@ -43,7 +43,8 @@ function parse(chunks: readonly Buffer[]): string[] {
 const requests = [
   "GET /node/tx?transaction_id=2.17 HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n",
   'POST /app/log HTTP/1.1\r\ncontent-length: 18\r\n\r\n{"id":1,"msg":"x"}GET / HTTP/1.1\r\n\r\n',
-  "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nTrailer: 1\r\n\r\nHEAD / HTTP/1.1\r\n\r\n",
+  "POST /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" +
+    "5;a=b\r\nhello\r\n0\r\nTrailer: 1\r\n\r\nHEAD / HTTP/1.1\r\n\r\n",
   "OPTIONS * HTTP/1.0\r\nconnection: close\r\n\r\n",
 ];
 

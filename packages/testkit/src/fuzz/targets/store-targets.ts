@@ -6,8 +6,10 @@ import {
   createCoseReceipt,
   createMerkleTree,
   decodeLedgerEntry,
+  decodeSnapshotFile,
   decodeWriteSet,
   decryptEntry,
+  encodeSnapshot,
   LedgerSecrets,
   LedgerWriter,
   MerkleTree,
@@ -74,6 +76,20 @@ function createTree(): Uint8Array {
   return tree.serialise(5);
 }
 
+function createSnapshot(): Uint8Array {
+  const rows = [{ key: utf8ToBytes("key"), value: utf8ToBytes("value"), version: 3 }];
+  const entry = encodeSnapshot(crypto, key, {
+    txId: { view: 2, seqno: 15 },
+    hashAtSnapshot: new Uint8Array(32),
+    viewHistory: [1, 1],
+    maps: [
+      { name: "public:table", version: 3, rows },
+      { name: "private", version: 3, rows },
+    ],
+  });
+  return Buffer.concat([entry, utf8ToBytes(JSON.stringify(receipt))]);
+}
+
 function createShares(): Uint8Array {
   const encryption = generateEncryptionKey();
   const encrypted = crypto.wrapRsaOaep(encryption.publicPem, new Uint8Array(44));
@@ -130,6 +146,14 @@ export const storeTargets: readonly FuzzTarget[] = [
       readEntries(input);
       readEntries(input, "ledger_1");
       for (const seqno of [1, 2, 3, 4]) new ChunkReader(toFile(input)).entry(seqno);
+    },
+  },
+  {
+    name: "snapshot",
+    seeds: () => [createSnapshot()],
+    run: (input) => {
+      const { content } = decodeSnapshotFile(input);
+      for (const { rows } of content.maps) for (const row of rows) void row.version;
     },
   },
   {
