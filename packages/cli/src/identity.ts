@@ -1,12 +1,9 @@
 /** Keys and certificates of members and users, with the file names that CCF's tools use. */
+import { generateKeyPair } from "node:crypto";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { createCertificate } from "@coco/base";
-import {
-  type CurveName,
-  createNodeCrypto,
-  generateEncryptionKey,
-  generateSigningKey,
-} from "@coco/base/node";
+import { type CurveName, createNodeCrypto, generateSigningKey } from "@coco/base/node";
 import { certificateToId } from "./connection.ts";
 import { writeFile } from "./files.ts";
 
@@ -42,8 +39,22 @@ export function identityPaths(directory: string, name: string) {
   };
 }
 
+const generateRsaKey = promisify(generateKeyPair);
+
+/** RSA keys take long to find, so this is done on the thread pool. */
+function generateEncryptionKey(): Promise<{
+  readonly publicKey: string;
+  readonly privateKey: string;
+}> {
+  return generateRsaKey("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  });
+}
+
 /** Makes the files of one identity. @throws {CocoError} FileExists, FileUnwritable */
-export function createIdentity(options: IdentityOptions): IdentityFiles {
+export async function createIdentity(options: IdentityOptions): Promise<IdentityFiles> {
   const { directory, name, validityDays } = options;
   const crypto = createNodeCrypto();
   const key = generateSigningKey(options.curve);
@@ -64,9 +75,9 @@ export function createIdentity(options: IdentityOptions): IdentityFiles {
   writeFile(paths.cert, certificate, { isNew: true });
   const id = certificateToId(certificate);
   if (!options.hasEncryptionKey) return { id, cert: paths.cert, key: paths.key };
-  const encryption = generateEncryptionKey();
-  writeFile(paths.encryptionKey, encryption.privatePem, { isSecret: true, isNew: true });
-  writeFile(paths.encryptionPublicKey, encryption.publicPem, { isNew: true });
+  const encryption = await generateEncryptionKey();
+  writeFile(paths.encryptionKey, encryption.privateKey, { isSecret: true, isNew: true });
+  writeFile(paths.encryptionPublicKey, encryption.publicKey, { isNew: true });
   return { id, ...paths };
 }
 

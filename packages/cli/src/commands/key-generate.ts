@@ -7,7 +7,7 @@ import { type CommandContext, toJsonLine, toTable } from "../streams.ts";
 export async function run(context: CommandContext, options: OptionValues): Promise<undefined> {
   const role = options["role"] as "member" | "user";
   const isMember = role === "member";
-  const files = createIdentity({
+  const files = await createIdentity({
     directory: options["out"] as string,
     name: (options["name"] as string | undefined) ?? `${role}0`,
     curve: options["curve"] as CurveName,

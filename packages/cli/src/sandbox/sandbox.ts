@@ -52,7 +52,10 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   });
   // A failed build is reported below, also when the workspace fails first.
   building.catch(() => undefined);
-  const workspace = createWorkspace(options);
+  // The node's code loads while the keys are made.
+  const loading = import("@coco/node");
+  const workspace = await createWorkspace(options);
+  await loading;
   const node = await startSandboxNode({ ...options, workspace, host });
   let network: Network | undefined;
   try {

@@ -53,7 +53,7 @@ function isOwn(name: string): boolean {
 }
 
 /** Makes the directory ready for a new network. @throws {CocoError} SandboxDataExists and others */
-export function createWorkspace(options: WorkspaceOptions): Workspace {
+export async function createWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const directory = resolve(options.directory);
   checkOwn(directory);
   if (options.isFresh) removeOwn(directory);
@@ -75,26 +75,30 @@ export function createWorkspace(options: WorkspaceOptions): Workspace {
     snapshots,
     logFile: join(directory, sandboxLogFile),
     factsFile,
-    members: range(options.memberCount).map((index) => ensureMember(directory, `member${index}`)),
-    users: range(options.userCount).map((index) => ensureUser(directory, `user${index}`)),
+    members: await Promise.all(
+      range(options.memberCount).map((index) => ensureMember(directory, `member${index}`)),
+    ),
+    users: await Promise.all(
+      range(options.userCount).map((index) => ensureUser(directory, `user${index}`)),
+    ),
     earlierLedger,
   };
 }
 
 const validityDays = 365;
 
-function ensureMember(directory: string, name: string): SandboxMember {
+async function ensureMember(directory: string, name: string): Promise<SandboxMember> {
   const { cert, key, encryptionKey } = identityPaths(directory, name);
   if (!existsSync(cert)) {
-    createIdentity({ directory, name, validityDays, hasEncryptionKey: true });
+    await createIdentity({ directory, name, validityDays, hasEncryptionKey: true });
   }
   return { id: certificateToId(readText(cert)), cert, key, encryptionKey };
 }
 
-function ensureUser(directory: string, name: string): SandboxUser {
+async function ensureUser(directory: string, name: string): Promise<SandboxUser> {
   const { cert, key } = identityPaths(directory, name);
   if (!existsSync(cert)) {
-    createIdentity({ directory, name, validityDays, hasEncryptionKey: false });
+    await createIdentity({ directory, name, validityDays, hasEncryptionKey: false });
   }
   return { id: certificateToId(readText(cert)), cert, key };
 }
