@@ -2,16 +2,27 @@ import { bytesToHex, isCocoError, utf8ToBytes } from "@coco/base";
 import { createNodeCrypto } from "@coco/base/node";
 import { describe, expect, test } from "vitest";
 import { createCoseReceipt, parseCoseReceipt, verifyCoseReceipt } from "./cose-receipt.ts";
-import { readExchanges, readPem } from "./real-ledgers.testing.ts";
+import { auditLedger } from "./ledger-audit.ts";
+import { recoverSecrets, SecretRecordCollector } from "./ledger-decrypt.ts";
+import { MerkleTree } from "./merkle-tree.ts";
+import {
+  presentLedgers,
+  readExchanges,
+  readLedger,
+  readMemberKeys,
+  readPem,
+} from "./real-ledgers.testing.ts";
 import {
   createReceipt,
   createSignatureReceipt,
   parseReceipt,
+  type Receipt,
   receiptToJson,
   verifyReceipt,
 } from "./receipt.ts";
-import { readSignature } from "./signature-transaction.ts";
+import { type RecordedSignature, readSignature } from "./signature-transaction.ts";
 import { TestService, write } from "./test-service.testing.ts";
+import { type TxId, txIdToText } from "./tx-id.ts";
 
 const crypto = createNodeCrypto();
 
@@ -170,6 +181,65 @@ function changeAt(json: unknown, path: Path): void {
   const changed = text[at] === "a" ? "b" : "a";
   target[key] = text.slice(0, at) + changed + text.slice(at + 1);
 }
+
+/** Both receipts of every transaction of a real ledger, as a service makes them on request. */
+function receiptsOfLedger(name: string): Map<string, { json: Receipt; cose: Uint8Array }> {
+  const records = new SecretRecordCollector();
+  const waiting: { txId: TxId; digest: Uint8Array; claims: Uint8Array }[] = [];
+  const signed: { record: RecordedSignature; covered: typeof waiting }[] = [];
+  auditLedger(readLedger(name), {
+    crypto,
+    onTransaction: ({ entry, writeSet, isSignature }) => {
+      records.apply(writeSet, entry.txId.seqno);
+      if (isSignature) signed.push({ record: readSignature(writeSet), covered: waiting.splice(0) });
+      const digest = crypto.sha256(entry.bytes);
+      waiting.push({ txId: entry.txId, digest, claims: new Uint8Array(entry.claimsDigest!) });
+    },
+  });
+  const { secrets } = recoverSecrets(crypto, records, readMemberKeys(name));
+  const receipts = new Map<string, { json: Receipt; cose: Uint8Array }>();
+  for (const { record, covered } of signed) {
+    const tree = MerkleTree.deserialise(record.serialisedTree);
+    for (const { txId, digest, claims } of covered) {
+      const commitEvidence = secrets.at(txId.seqno).commitEvidence.text(txId);
+      const components = { writeSetDigest: digest, commitEvidence, claimsDigest: claims };
+      const { seqno } = txId;
+      const certificate = record.certificate!;
+      const json = createReceipt({ tree, seqno, components, signed: { ...record, certificate } });
+      const cose = createCoseReceipt(record.coseBytes!, components, tree.path(seqno, record.seqno));
+      receipts.set(txIdToText(txId), { json, cose });
+    }
+  }
+  return receipts;
+}
+
+describe("receipts from a real ledger", () => {
+  const isPresent = presentLedgers().some(({ name }) => name === "live_service");
+
+  // Goal: what we make of a real ledger is what the live service sent, byte for byte, and every
+  // transaction of the ledger has a receipt of both kinds that verifies.
+  test.runIf(isPresent)("are those that the service sent", () => {
+    const receipts = receiptsOfLedger("live_service");
+    expect(receipts.size).toBe(65);
+    const serviceCertificate = readPem("live_service", "service_cert.pem");
+    for (const [txId, { json, cose }] of receipts) {
+      const expected = { serviceCertificate, txId };
+      expect(verifyReceipt(crypto, json, expected).root).toEqual(
+        verifyCoseReceipt(crypto, parseCoseReceipt(cose), expected).root,
+      );
+    }
+    let compared = 0;
+    for (const line of readExchanges()) {
+      const { set, request, response } = JSON.parse(line);
+      const txId = /\/receipt\?transaction_id=([0-9.]+)$/.exec(request?.path ?? "")?.[1];
+      const isProof = (response?.body ?? "").includes("leaf_components");
+      if (set !== "main" || txId === undefined || !isProof) continue;
+      expect(JSON.stringify(receiptToJson(receipts.get(txId)!.json))).toBe(response.body);
+      compared++;
+    }
+    expect(compared).toBe(2);
+  });
+});
 
 describe("COSE receipts", () => {
   // Goal: a COSE receipt that we make verifies with the service's key alone.

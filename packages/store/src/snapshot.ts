@@ -123,7 +123,7 @@ export function encodeSnapshot(
   const privateStart = writer.length;
   for (const map of maps) if (!isPublicMap(map.name)) encodeMap(writer, map);
   writer.patchU64(domainStart - 8, privateStart - domainStart);
-  const bytes = writer.slice();
+  const bytes = writer.bytes.subarray(0, writer.length);
   encodeEntryHeader(bytes, 0, 0, bytes.length);
   const iv = bytes.subarray(entryHeaderBytes + 16, entryHeaderBytes + gcmHeaderBytes);
   encodeEntryIv(iv, 0, content.txId, true);
