@@ -38,6 +38,8 @@ interface SimulatedNode {
   persisting: (TxId | Vote)[];
   vote: Vote | undefined;
   committedSeqno: Seqno;
+  /** The engine has become primary and asked for a signature. */
+  isSignatureWanted: boolean;
 }
 
 export class EngineCluster {
@@ -82,6 +84,7 @@ export class EngineCluster {
       persisting: [],
       vote: undefined,
       committedSeqno: 0,
+      isSignatureWanted: false,
     };
     this.nodes.push(node);
     return node;
@@ -129,6 +132,7 @@ export class EngineCluster {
     }
     if (effects.persist !== undefined) node.persisting.push(effects.persist);
     if (effects.persistVote !== undefined) node.persisting.push(effects.persistVote);
+    if (effects.isSignatureWanted === true) node.isSignatureWanted = true;
     this.#takeCommit(node, effects);
     for (const { to, message, entries } of effects.send) {
       assert(to !== node.id, "a node does not write to itself");
@@ -183,18 +187,34 @@ export class EngineCluster {
     this.drain(node);
   }
 
-  /** Everything written and sent arrives, and time passes, until nothing more happens. */
+  /**
+   * Everything written and sent arrives, new primaries sign, and time passes, until all nodes
+   * hold the same entries and have committed the last signature among them.
+   */
   settle(): void {
-    for (let round = 0, quiet = 0; round < 5000 && quiet < 3; round++) {
-      let isBusy = false;
-      for (const node of this.nodes) while (this.persistOne(node)) isBusy = true;
+    for (let round = 0; round < 5000 && !this.#isSettled(); round++) {
+      for (const node of this.nodes) while (this.persistOne(node));
       for (let count = this.parcels.length; count > 0; count--) this.deliver(0);
-      isBusy ||= this.nodes.some(({ persisting }) => persisting.length > 0);
-      const isLed = this.primary() !== undefined;
-      const isEven = new Set(this.nodes.map(({ committedSeqno }) => committedSeqno)).size === 1;
-      quiet = !isBusy && isLed && isEven ? quiet + 1 : 0;
-      for (const node of this.nodes) this.tick(node);
+      for (const node of this.nodes) {
+        const isPrimary = node.engine.role === "primary";
+        if (isPrimary && node.isSignatureWanted) this.propose(node, ["signature"]);
+        if (isPrimary) node.isSignatureWanted = false;
+        this.tick(node);
+      }
     }
+  }
+
+  #isSettled(): boolean {
+    const primary = this.primary();
+    if (primary === undefined || primary.isSignatureWanted) return false;
+    const { ledger } = primary;
+    const lastSignature = ledger.findLast(({ mark }) => mark === "signature")?.seqno ?? 0;
+    return this.nodes.every(
+      (node) =>
+        node.persisting.length === 0 &&
+        node.ledger.length === ledger.length &&
+        node.committedSeqno === lastSignature,
+    );
   }
 
   /** Status of `txId` at `node`; what was final once has to stay so. */
@@ -260,6 +280,7 @@ function nodeToStart({ ledger, engine, vote, committedSeqno }: SimulatedNode): E
     .filter(({ mark }) => mark === "configuration")
     .map(({ seqno, nodes }) => ({ kind: "configuration" as const, seqno, nodes }));
   return {
+    view: engine.view,
     viewFirstSeqnos: engine.viewFirstSeqnos().filter((seqno) => seqno <= (last?.seqno ?? 0)),
     lastSeqno: ledger.length,
     lastSignatureSeqno: ledger.findLast(({ mark }) => mark === "signature")?.seqno ?? 0,

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { type CreateEngine, testEngine } from "./conformance.ts";
 import type { Engine } from "./engine.ts";
+import { createPermanentPrimaryEngine } from "./permanent-primary.testing.ts";
 import { createSingleNodeEngine } from "./single-node-engine.ts";
 
 /** An engine for one node with some of its methods replaced. */
@@ -74,3 +75,12 @@ for (const [name, create] of Object.entries(broken)) {
     expect(failures).not.toEqual([]);
   });
 }
+
+// Goal: the suite's network, by an engine that replicates and keeps every rule.
+testEngine({
+  name: "permanent primary",
+  create: createPermanentPrimaryEngine,
+  nodeCounts: [1, 2, 3, 5],
+  scheduleCount: 20,
+  test,
+});

@@ -148,6 +148,16 @@ const oneNodeTests: Readonly<Record<string, (create: CreateEngine) => void>> = {
     equal(cluster.status(node, { view: 2, seqno: 5 }), "Invalid");
     equal(cluster.status(node, { view: 3, seqno: 5 }), "Committed");
   },
+  "a restart gives no id a second time that was lost with its entry"(create) {
+    const cluster = new EngineCluster(create, 1);
+    const node = cluster.addNode(undefined);
+    cluster.propose(node, ["signature"]);
+    cluster.persistOne(node);
+    cluster.newView(node);
+    const lost = cluster.propose(node, ["plain"]);
+    cluster.restart(node);
+    assert(node.engine.view > lost.view, "the view of lost entries is not used again");
+  },
   "two restarts without an entry between them use two views"(create) {
     const cluster = new EngineCluster(create, 1);
     const node = cluster.addNode(undefined);

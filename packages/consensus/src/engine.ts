@@ -35,7 +35,14 @@ export interface Batch {
   readonly marks: readonly Mark[];
 }
 
-export type Role = "primary" | "backup" | "candidate" | "retired";
+/** A `preVoteCandidate` asks whether it could win before it begins an election. */
+export type Role = "primary" | "backup" | "preVoteCandidate" | "candidate" | "retired";
+
+/**
+ * How far the retirement of the node itself is: its entry is in the ledger, signed, committed, or
+ * a later entry that says so is committed. Until then it takes part.
+ */
+export type RetirementPhase = "ordered" | "signed" | "completed" | "retiredCommitted";
 
 /** A vote that has to survive a restart of the engine. */
 export interface Vote {
@@ -88,6 +95,12 @@ export interface RoleChange {
 export interface EngineStart {
   /** First seqno of each view, view 1 first, as `Engine.viewFirstSeqnos` gives it. */
   readonly viewFirstSeqnos: readonly Seqno[];
+  /**
+   * Highest view in which the node may have given out ids, also of entries that are lost. The
+   * engine goes on above it, so that no id ever stands for two transactions. Absent: the view of
+   * the last entry.
+   */
+  readonly view?: View;
   /** Last entry of the ledger on disk. */
   readonly lastSeqno: Seqno;
   /** Last signature on disk; 0 when there is none. */
@@ -112,6 +125,7 @@ export interface EngineDetails {
   readonly role: Role;
   readonly view: View;
   readonly primaryId: NodeId | undefined;
+  readonly retirementPhase?: RetirementPhase;
   readonly configurations: readonly { readonly seqno: Seqno; readonly nodes: readonly NodeId[] }[];
   /** Last entry known to be durable on each other node, and ticks since it was heard of. */
   readonly acknowledged: ReadonlyMap<NodeId, { readonly seqno: Seqno; readonly ageTicks: number }>;

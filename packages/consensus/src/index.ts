@@ -8,6 +8,7 @@ export type {
   Mark,
   NodeId,
   Outgoing,
+  RetirementPhase,
   Role,
   RoleChange,
   SeqnoRange,

@@ -56,7 +56,7 @@ class SingleNodeEngine implements Engine {
     assert(start.committedSeqno <= lastSignatureSeqno, "what is committed is signed");
     for (const { nodes } of configurations) this.#checkNodes(nodes);
     if (lastSignatureSeqno > this.#committedSeqno) this.#signatures.push(lastSignatureSeqno);
-    this.#view = Math.max(this.#history.view, firstView - 1);
+    this.#view = Math.max(start.view ?? 0, this.#history.view, firstView - 1);
     this.newView();
   }
 
