@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { FrontCounters, frontCountersSizeBytes } from "./front/front-counters.ts";
-import { interfaceSessionMetrics, registerFrontMetrics } from "./front/front-metrics.ts";
+import {
+  FrontCounters,
+  frontCountersSizeBytes,
+  frontInterfaceCountMax,
+} from "./front/front-counters.ts";
 import { MetricsRegistry, registerProcessMetrics } from "./metrics.ts";
 
 describe("the metrics", () => {
@@ -54,27 +57,19 @@ describe("the metrics", () => {
     expect(registry.toText()).toMatch(/\nprocess_resident_memory_bytes [1-9]\d{6,}\n/);
   });
 
-  test("counters of several front workers in shared memory are summed", () => {
-    const workers = [1, 2].map(
-      () => new FrontCounters(new SharedArrayBuffer(frontCountersSizeBytes)),
-    );
-    workers[0]?.changeActive(1, 1);
-    workers[1]?.changeActive(1, 1);
-    workers[1]?.changeActive(1, -1);
-    workers[1]?.addInterface(1, "parsingErrors", 4);
-    workers[0]?.add("inFlight", 5);
-    const registry = new MetricsRegistry();
-    registerFrontMetrics(registry, workers, ["a", "b"]);
-    const text = registry.toText();
-    expect(text).toContain('coco_sessions{interface="a"} 0\ncoco_sessions{interface="b"} 1\n');
-    expect(text).toContain('{interface="b",reason="parsingErrors"} 4');
-    expect(text).toContain("coco_requests_in_flight 5\n");
-    expect(interfaceSessionMetrics(workers, 1, 1000, 1010)).toEqual({
-      active: 1,
-      errors: { parsing: 4, request_header_too_large: 0, request_payload_too_large: 0 },
-      hard_cap: 1010,
-      peak: 2,
-      soft_cap: 1000,
-    });
+  test("counters of a front are seen through the shared memory by another reader", () => {
+    const memory = new SharedArrayBuffer(frontCountersSizeBytes);
+    const writer = new FrontCounters(memory);
+    const reader = new FrontCounters(memory);
+    writer.changeActive(1, 1);
+    writer.changeActive(1, 1);
+    writer.changeActive(1, -1);
+    writer.addInterface(frontInterfaceCountMax - 1, "refusedHard", 4);
+    writer.add("inFlight", 5);
+    expect(reader.getInterface(1, "active")).toBe(1);
+    expect(reader.getInterface(1, "peak")).toBe(2);
+    expect(reader.getInterface(0, "peak")).toBe(0);
+    expect(reader.getInterface(frontInterfaceCountMax - 1, "refusedHard")).toBe(4);
+    expect(reader.get("inFlight")).toBe(5);
   });
 });

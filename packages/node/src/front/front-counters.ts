@@ -6,7 +6,7 @@
 /** Interfaces one front can count. */
 export const frontInterfaceCountMax = 32;
 
-export const interfaceCounterNames = [
+const interfaceCounterNames = [
   "active",
   "peak",
   "requests",
@@ -28,7 +28,7 @@ const workerCounters = [
 ] as const;
 
 export type InterfaceCounter = (typeof interfaceCounterNames)[number];
-export type WorkerCounter = (typeof workerCounters)[number];
+type WorkerCounter = (typeof workerCounters)[number];
 
 /** Octets of shared memory for the counters of one front worker. */
 export const frontCountersSizeBytes =

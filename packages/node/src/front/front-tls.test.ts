@@ -1,6 +1,6 @@
 import type { TLSSocket } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
-import { identity, service, startFront, stopAll, user } from "./front-harness.ts";
+import { identity, service, startFront, stopAll, user } from "./front.testing.ts";
 import { canSharePorts } from "./front-interface.ts";
 
 afterEach(stopAll);

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { RequestView } from "../wire.ts";
-import { connectExecutor, echo, splitResponses, startFront, stopAll } from "./front-harness.ts";
+import { connectExecutor, echo, splitResponses, startFront, stopAll } from "./front.testing.ts";
 
 afterEach(stopAll);
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { splitResponses, startFront, stopAll } from "./front-harness.ts";
+import { splitResponses, startFront, stopAll } from "./front.testing.ts";
 
 afterEach(stopAll);
 
