@@ -110,6 +110,7 @@ export type {
   Guard,
   ModuleSource,
   Program,
+  ProgramLimits,
   ScriptEngine,
 } from "./script-engine.ts";
 export { scriptErrors } from "./script-errors.ts";

@@ -41,6 +41,14 @@ export interface FailureDescription {
   readonly trace: string | undefined;
 }
 
+export interface ProgramLimits {
+  /**
+   * Largest buffer that code may make with `new`; all buffers of one call may take 16 times as
+   * much. Default: 100 MiB. The heap itself is limited by the thread of the host.
+   */
+  readonly bufferBytesMax: number;
+}
+
 export interface ScriptEngine {
   /**
    * Makes a program: fresh module state and a fresh global object. Modules are linked and
@@ -49,7 +57,11 @@ export interface ScriptEngine {
    * program of the same two objects costs microseconds.
    * @param globals endowments, hardened by the engine: `ccf`, `console`, ...
    */
-  createProgram(modules: ModuleSource, globals: Readonly<Record<string, unknown>>): Program;
+  createProgram(
+    modules: ModuleSource,
+    globals: Readonly<Record<string, unknown>>,
+    limits?: ProgramLimits,
+  ): Program;
   /** Describes what `program.call` threw, with source maps applied. */
   describeFailure(modules: ModuleSource, error: unknown): FailureDescription;
 }

@@ -141,13 +141,16 @@ class BundleApplication implements ScriptApplication {
     }
     const optionsText = transaction.table(tableNames.runtimeOptions).getText(onlyKey);
     if (optionsText !== this.#optionsText) {
-      this.#options = readRuntimeOptions(transaction);
+      const options = readRuntimeOptions(transaction);
+      if (options.max_heap_bytes !== this.#options.max_heap_bytes) this.#programs.clear();
+      this.#options = options;
       this.#optionsText = optionsText;
     }
   }
 
   #createProgram(): Program {
-    return this.#engine.createProgram(this.#modules, this.#api.globals);
+    const limits = { bufferBytesMax: this.#options.max_heap_bytes };
+    return this.#engine.createProgram(this.#modules, this.#api.globals, limits);
   }
 
   /** Modules are read when they are first needed, by the transaction that needs them. */

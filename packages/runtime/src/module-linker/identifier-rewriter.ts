@@ -10,6 +10,7 @@ import type {
   FunctionExpression,
   Identifier,
   MethodDefinition,
+  NewExpression,
   PropertyDefinition,
   Token,
 } from "acorn";
@@ -30,6 +31,8 @@ export interface RewriterNames extends HiddenNames {
   readonly globals: string;
   readonly importModule: string;
   readonly importMeta: string;
+  /** Function that makes buffers and counts their memory. */
+  readonly allocate: string;
 }
 
 export interface RewriterOptions {
@@ -39,6 +42,8 @@ export interface RewriterOptions {
   readonly names: RewriterNames;
   /** Expression that reads an imported binding, by local name. */
   readonly imported: ReadonlyMap<string, string>;
+  /** Globals whose construction goes through `names.allocate`. */
+  readonly countedGlobals: ReadonlySet<string>;
   /** Globals that the text reads as constants of its own. */
   readonly knownGlobals: ReadonlySet<string>;
   /** Sloppy functions (made by the Function constructor) see the global object as `this`. */
@@ -123,6 +128,9 @@ export class IdentifierRewriter {
       case "ImportExpression":
         this.#dynamicImport(node.start, node.source, place);
         return;
+      case "NewExpression":
+        this.#construction(node, place);
+        return;
       case "MetaProperty":
         if (node.meta.name === "import") {
           this.#options.edits.replaceNode(node.start, node.end, this.#options.names.importMeta);
@@ -162,6 +170,24 @@ export class IdentifierRewriter {
     if (!place.isAsync) throw unsupported("await outside of a function", start);
     const { edits } = this.#options;
     edits.replace(start, start + "await".length, `${this.#atStart(start)}(yield `);
+  }
+
+  /** `new Uint8Array(length)` becomes `allocate(Uint8Array,length)`. */
+  #construction(node: NewExpression, place: Place): void {
+    const { callee } = node;
+    const { edits, names, countedGlobals } = this.#options;
+    const isCounted =
+      callee.type === "Identifier" &&
+      countedGlobals.has(callee.name) &&
+      place.scope.find(callee.name) === undefined;
+    const open = isCounted ? /^\s*\(/.exec(edits.source.slice(callee.end, callee.end + 10)) : null;
+    if (!isCounted || open === null) {
+      this.#children(node, place);
+      return;
+    }
+    const text = this.#referenceText(callee, place, "read") ?? callee.name;
+    edits.replace(node.start, callee.end + open[0].length, `${names.allocate}(${text},`);
+    for (const argument of node.arguments) this.#visit(argument, { ...place, parent: node });
   }
 
   #dynamicImport(start: number, source: AnyNode, place: Place): void {

@@ -6,6 +6,7 @@ export interface InstanceHooks {
   readonly globals: object;
   readonly checkedGlobals: object;
   readonly run: unknown;
+  readonly allocate: unknown;
   /** `import(specifier)` in the module `referrer`. */
   importModule(specifier: unknown, referrer: string): unknown;
 }
@@ -75,6 +76,7 @@ export class ModuleInstances {
       globals: hooks.globals,
       checkedGlobals: hooks.checkedGlobals,
       run: hooks.run,
+      allocate: hooks.allocate,
       importModule: (specifier: unknown) => hooks.importModule(specifier, name),
       importMeta: { url: name },
     });

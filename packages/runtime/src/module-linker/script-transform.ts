@@ -8,24 +8,29 @@ import { hiddenNames, hiddenPrefix } from "./transform.ts";
 
 /**
  * What `new Function(parameters, body)` makes: text of `(hooks) => function`.
+ * @param counted constructors of buffers, whose memory is counted
  * @throws {SyntaxError}
  */
-export function functionToText(parameters: string, body: string): string {
+export function functionToText(
+  parameters: string,
+  body: string,
+  counted: ReadonlySet<string>,
+): string {
   // Parsed apart first, so that neither can close the other's brackets.
   parse(`(function(\n${parameters}\n){})`, { ecmaVersion: 2024, sourceType: "script" });
   parse(`(function(){\n${body}\n})`, { ecmaVersion: 2024, sourceType: "script" });
-  return transform(`(function anonymous(${parameters}\n) {\n${body}\n})`, "return ");
+  return transform(`(function anonymous(${parameters}\n) {\n${body}\n})`, "return ", counted);
 }
 
 /**
  * What `eval(source)` runs: text of `(hooks) => value of the last statement`.
  * @throws {SyntaxError}
  */
-export function scriptToText(source: string): string {
-  return transform(source, "");
+export function scriptToText(source: string, counted: ReadonlySet<string>): string {
+  return transform(source, "", counted);
 }
 
-function transform(source: string, start: string): string {
+function transform(source: string, start: string, counted: ReadonlySet<string>): string {
   const tokens: Token[] = [];
   const comments: Comment[] = [];
   const program: Program = parse(source, {
@@ -46,12 +51,14 @@ function transform(source: string, start: string): string {
     tokens,
     names,
     imported: new Map(),
+    countedGlobals: counted,
     knownGlobals: new Set(),
     isSloppy: true,
   });
   for (const statement of program.body) rewriter.visit(statement, program);
   blankComments(edits, comments);
   escapeTokens(edits, tokens);
-  const hooks = `globals:${names.globals},checkedGlobals:${names.checkedGlobals},run:${names.run}`;
+  const { globals, checkedGlobals, run, allocate } = names;
+  const hooks = `globals:${globals},checkedGlobals:${checkedGlobals},run:${run},allocate:${allocate}`;
   return `(function({${hooks}}){${start}${edits.apply().text}\n})`;
 }

@@ -26,6 +26,8 @@ import { namesOfPattern } from "./syntax-tree.ts";
 export interface KnownGlobals {
   readonly standard: ReadonlySet<string>;
   readonly perProgram: ReadonlySet<string>;
+  /** Constructors of buffers, whose memory is counted. */
+  readonly counted: ReadonlySet<string>;
 }
 
 /** A prefix of the names that rewriting introduces, which the source does not contain. */
@@ -44,6 +46,7 @@ export function hiddenNames(prefix: string): RewriterNames {
     globals: `${prefix}g`,
     importModule: `${prefix}d`,
     importMeta: `${prefix}u`,
+    allocate: `${prefix}b`,
   };
 }
 
@@ -115,6 +118,7 @@ class ModuleTransform {
       tokens: this.#tokens,
       names: hiddenNames(this.#prefix),
       imported: this.#imported,
+      countedGlobals: this.#known.counted,
       knownGlobals: new Set([...this.#known.standard, ...this.#known.perProgram]),
       isSloppy: false,
     });
@@ -148,7 +152,7 @@ class ModuleTransform {
     return (
       `(function(${p}c){"use strict";const {${standard.join(",")}}=${p}c;` +
       `return function*({globals:${p}g,checkedGlobals:${p}w,importModule:${p}d,importMeta:${p}u,` +
-      `run:${p}a}){const {${perProgram.join(",")}}=${p}g;` +
+      `run:${p}a,allocate:${p}b}){const {${perProgram.join(",")}}=${p}g;` +
       `${imports}yield ()=>({__proto__:null,${getters.join(",")}});${resume}`
     );
   }

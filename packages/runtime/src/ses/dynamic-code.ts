@@ -2,17 +2,24 @@
  * The global object of a program, with its `Function` and `eval`: text made at run time goes
  * through the same transform as modules, so it reaches nothing that modules do not reach.
  */
+
 import { functionToText, scriptToText } from "../module-linker/script-transform.ts";
+import { bufferConstructorNames } from "./buffer-budget.ts";
 
 export interface DynamicCode {
   /** Evaluates transformed text in the sandbox. */
   evaluate(text: string): unknown;
   /** Drives async functions. */
   readonly run: unknown;
+  /** Makes buffers and counts their memory. */
+  readonly allocate: unknown;
 }
 
-/** Globals that differ between programs; `eval` does too, but cannot be the name of a constant. */
-export const dynamicNames: readonly string[] = ["globalThis", "Function"];
+/**
+ * Globals that differ between programs; `eval` does too, but cannot be the name of a constant.
+ * `Reflect` is a copy that programs may extend, because libraries of decorators do that.
+ */
+export const dynamicNames: readonly string[] = ["globalThis", "Function", "Reflect"];
 
 interface GlobalObject {
   readonly globals: object;
@@ -38,6 +45,7 @@ export function createGlobalObject(endowments: object, code: DynamicCode): Globa
   const checkedGlobals = new Proxy(globals, checked);
   defineLazily(globals, "Function", () => createFunctionConstructor(globals, checkedGlobals, code));
   defineLazily(globals, "eval", () => createEval(globals, checkedGlobals, code));
+  defineLazily(globals, "Reflect", copyReflect);
   return { globals, checkedGlobals };
 }
 
@@ -47,7 +55,7 @@ function defineLazily(globals: object, name: string, make: () => unknown): void 
     configurable: true,
     enumerable: false,
     get() {
-      const value = harden(make());
+      const value = make();
       Object.defineProperty(globals, name, { value, writable: true, enumerable: false });
       return value;
     },
@@ -55,6 +63,14 @@ function defineLazily(globals: object, name: string, make: () => unknown): void 
       Object.defineProperty(globals, name, { value, writable: true, enumerable: false });
     },
   });
+}
+
+function copyReflect(): object {
+  const copy: object = Object.create(Object.prototype);
+  for (const [name, descriptor] of Object.entries(Object.getOwnPropertyDescriptors(Reflect))) {
+    Object.defineProperty(copy, name, { ...descriptor, configurable: true, writable: true });
+  }
+  return copy;
 }
 
 type Evaluated = (hooks: object) => unknown;
@@ -68,8 +84,8 @@ function createFunctionConstructor(
   function ScriptFunction(...args: unknown[]): unknown {
     const texts = args.map(String);
     const body = texts.pop() ?? "";
-    const text = functionToText(texts.join(","), body);
-    return (code.evaluate(text) as Evaluated)({ globals, checkedGlobals, run: code.run });
+    const text = functionToText(texts.join(","), body, bufferConstructorNames);
+    return (code.evaluate(text) as Evaluated)({ globals, checkedGlobals, ...code });
   }
   Object.defineProperties(ScriptFunction, {
     name: { value: "Function" },
@@ -77,16 +93,16 @@ function createFunctionConstructor(
     // So that `instanceof Function` holds for every function.
     prototype: { value: Function.prototype, writable: false },
   });
-  return ScriptFunction;
+  return Object.freeze(ScriptFunction);
 }
 
 function createEval(globals: object, checkedGlobals: object, code: DynamicCode): unknown {
   const holder = {
     eval(source: unknown): unknown {
       if (typeof source !== "string") return source;
-      const evaluated = code.evaluate(scriptToText(source)) as Evaluated;
-      return evaluated({ globals, checkedGlobals, run: code.run });
+      const evaluated = code.evaluate(scriptToText(source, bufferConstructorNames)) as Evaluated;
+      return evaluated({ globals, checkedGlobals, ...code });
     },
   };
-  return holder.eval;
+  return Object.freeze(holder.eval);
 }

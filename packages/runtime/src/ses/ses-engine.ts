@@ -7,7 +7,14 @@ import type { Rng } from "@coco/base";
 import { type ModuleBody, ModuleGraph } from "../module-linker/module-graph.ts";
 import type { ModuleRecord } from "../module-linker/module-record.ts";
 import type { KnownGlobals } from "../module-linker/transform.ts";
-import type { FailureDescription, ModuleSource, Program, ScriptEngine } from "../script-engine.ts";
+import type {
+  FailureDescription,
+  ModuleSource,
+  Program,
+  ProgramLimits,
+  ScriptEngine,
+} from "../script-engine.ts";
+import { BufferBudget, bufferConstructorNames } from "./buffer-budget.ts";
 import { type DynamicCode, dynamicNames } from "./dynamic-code.ts";
 import { describeFailure } from "./failure.ts";
 import { lockdownOnce } from "./lockdown.ts";
@@ -26,6 +33,7 @@ export interface SesEngineOptions {
 export interface EngineShared {
   readonly queue: JobQueue;
   readonly promises: ScriptPromises;
+  readonly budget: BufferBudget;
   readonly dynamicCode: DynamicCode;
 }
 
@@ -55,6 +63,7 @@ class SesEngine implements ScriptEngine {
     this.#compartment = new Compartment({ __options__: true, name: "programs" });
     const queue = new JobQueue();
     const promises = createScriptPromises(queue);
+    const budget = new BufferBudget();
     this.#standard = createStandardGlobals({
       intrinsics: this.#compartment.globalThis,
       rng: options.rng,
@@ -66,15 +75,20 @@ class SesEngine implements ScriptEngine {
     const dynamicCode: DynamicCode = {
       evaluate: (text) => this.#compartment.evaluate(text),
       run: promises.run,
+      allocate: budget.allocate,
     };
-    this.#shared = { queue, promises, dynamicCode };
+    this.#shared = { queue, promises, dynamicCode, budget };
     Object.freeze(this.#compartment.globalThis);
   }
 
-  createProgram(modules: ModuleSource, globals: Readonly<Record<string, unknown>>): Program {
+  createProgram(
+    modules: ModuleSource,
+    globals: Readonly<Record<string, unknown>>,
+    limits?: ProgramLimits,
+  ): Program {
     const endowments = this.#endowmentsOf(globals);
     const graph = this.#graphOf(modules, endowments);
-    return new SesProgram(graph, endowments.prototype, this.#shared);
+    return new SesProgram(graph, endowments.prototype, this.#shared, limits);
   }
 
   describeFailure(modules: ModuleSource, error: unknown): FailureDescription {
@@ -95,7 +109,7 @@ class SesEngine implements ScriptEngine {
       Object.freeze(prototype);
       const perProgram = new Set([...names, ...dynamicNames]);
       const standard = new Set([...this.#standardNames].filter((name) => !perProgram.has(name)));
-      const known = { standard, perProgram };
+      const known = { standard, perProgram, counted: bufferConstructorNames };
       endowments = { prototype, known, key: names.join(",") };
       this.#endowments.set(globals, endowments);
     }

@@ -4,8 +4,9 @@ import { originalInterruption } from "../interruption.ts";
 import type { ModuleGraph } from "../module-linker/module-graph.ts";
 import { resolveModuleName } from "../module-linker/module-graph.ts";
 import { ModuleInstances } from "../module-linker/module-instance.ts";
-import type { Program } from "../script-engine.ts";
+import type { Program, ProgramLimits } from "../script-engine.ts";
 import { scriptErrors } from "../script-errors.ts";
+import { bufferBytesDefault } from "./buffer-budget.ts";
 import { createGlobalObject } from "./dynamic-code.ts";
 import type { EngineShared } from "./ses-engine.ts";
 
@@ -13,17 +14,25 @@ type Callable = (...args: unknown[]) => unknown;
 
 export class SesProgram implements Program {
   readonly #shared: EngineShared;
+  readonly #bufferBytesMax: number;
   readonly #instances: ModuleInstances;
   /** Functions that were called before, by module and name. */
   readonly #functions = new Map<string, Map<string, Callable>>();
 
-  constructor(graph: ModuleGraph, endowments: object, shared: EngineShared) {
+  constructor(
+    graph: ModuleGraph,
+    endowments: object,
+    shared: EngineShared,
+    limits: ProgramLimits | undefined,
+  ) {
     this.#shared = shared;
+    this.#bufferBytesMax = limits?.bufferBytesMax ?? bufferBytesDefault;
     const { globals, checkedGlobals } = createGlobalObject(endowments, shared.dynamicCode);
     const instances: ModuleInstances = new ModuleInstances(graph, {
       globals,
       checkedGlobals,
       run: shared.promises.run,
+      allocate: shared.budget.allocate,
       importModule: (specifier, referrer) =>
         shared.promises.attempt(() => {
           const name = resolveModuleName(String(specifier), referrer);
@@ -34,7 +43,8 @@ export class SesProgram implements Program {
   }
 
   call(moduleName: string, exportName: string, args: readonly unknown[]): unknown {
-    const { queue, promises } = this.#shared;
+    const { queue, promises, budget } = this.#shared;
+    budget.begin(this.#bufferBytesMax);
     const outer = queue.enter();
     try {
       const action = this.#find(moduleName, exportName);
