@@ -12,6 +12,8 @@ export interface PhaseResult {
   readonly maxMs: number;
   /** CPU of the generator for one request. */
   readonly generatorCpuMicros: number;
+  /** Requests that the node refused because it had too much to do; they were sent again. */
+  readonly refusedCount: number;
 }
 
 export interface ClosedLoopOptions {
@@ -24,7 +26,18 @@ export interface ClosedLoopOptions {
   readonly pipelineDepth?: number;
 }
 
-/** Each connection sends its next request when the answer to the oldest one has come. */
+interface InFlight {
+  readonly bytes: Uint8Array;
+  readonly sentAtMs: number;
+}
+
+/** How long a connection rests after a 503. */
+const restMs = 5;
+
+/**
+ * Each connection sends its next request when the answer to the oldest one has come. After a 503
+ * it rests a little: that is how a node slows its clients down.
+ */
 export function runClosedLoop(options: ClosedLoopOptions): Promise<PhaseResult> {
   const { connections, maker, countMax = Number.POSITIVE_INFINITY, pipelineDepth = 1 } = options;
   const histogram = new LatencyHistogram();
@@ -33,29 +46,38 @@ export function runClosedLoop(options: ClosedLoopOptions): Promise<PhaseResult> 
   const endMs = startMs + options.durationMs;
   let sent = 0;
   let waiting = 0;
+  let refusedCount = 0;
   return new Promise((resolve, reject) => {
-    const send = (connection: LoadConnection, sentAt: number[], nowMs: number) => {
-      sentAt.push(nowMs);
-      sent += 1;
-      waiting += 1;
-      connection.send(maker.next());
+    const finish = (nowMs: number) => {
+      const cpu = process.cpuUsage(cpuStart);
+      resolve(toPhaseResult(histogram, nowMs - startMs, cpu, refusedCount));
     };
     for (const connection of connections) {
-      const sentAt: number[] = [];
-      connection.onError = reject;
-      connection.onResponse = (response) => {
-        const nowMs = performance.now();
-        waiting -= 1;
-        histogram.record((nowMs - sentAt.shift()!) * 1000);
-        if (response.status >= 300) {
-          reject(refusal(response.status, response.body));
-        } else if (nowMs < endMs && sent < countMax) {
-          send(connection, sentAt, nowMs);
-        } else if (waiting === 0) {
-          resolve(toPhaseResult(histogram, nowMs - startMs, process.cpuUsage(cpuStart)));
-        }
+      const inFlight: InFlight[] = [];
+      const send = (bytes: Uint8Array, sentAtMs: number) => {
+        inFlight.push({ bytes: connection.send(bytes), sentAtMs });
       };
-      for (let depth = 0; depth < pipelineDepth; depth++) send(connection, sentAt, startMs);
+      const sendNext = (sentAtMs: number) => {
+        sent += 1;
+        waiting += 1;
+        send(maker.next(), sentAtMs);
+      };
+      connection.onError = reject;
+      connection.onResponse = ({ status, body }) => {
+        const nowMs = performance.now();
+        const { bytes, sentAtMs } = inFlight.shift()!;
+        if (status === 503) {
+          refusedCount += 1;
+          setTimeout(() => send(bytes, performance.now()), restMs);
+          return;
+        }
+        waiting -= 1;
+        histogram.record((nowMs - sentAtMs) * 1000);
+        if (status >= 300) reject(refusal(status, body));
+        else if (nowMs < endMs && sent < countMax) sendNext(nowMs);
+        else if (waiting === 0) finish(nowMs);
+      };
+      for (let depth = 0; depth < pipelineDepth; depth++) sendNext(startMs);
     }
   });
 }
@@ -64,6 +86,7 @@ export function toPhaseResult(
   histogram: LatencyHistogram,
   elapsedMs: number,
   cpu: NodeJS.CpuUsage,
+  refusedCount: number,
 ): PhaseResult {
   const { count } = histogram;
   return {
@@ -73,6 +96,7 @@ export function toPhaseResult(
     p50Ms: round(histogram.percentileMs(0.5)),
     p99Ms: round(histogram.percentileMs(0.99)),
     maxMs: round(histogram.percentileMs(1)),
+    refusedCount,
     generatorCpuMicros: round((cpu.user + cpu.system) / Math.max(1, count)),
   };
 }

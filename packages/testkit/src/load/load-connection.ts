@@ -14,7 +14,7 @@ export interface LoadTarget {
   readonly key?: string | undefined;
 }
 
-export type ResponseHandler = (response: LoadResponse, connection: LoadConnection) => void;
+export type ResponseHandler = (response: LoadResponse) => void;
 
 /**
  * All connections of the generator read into this one buffer: a read is parsed before the next
@@ -27,19 +27,12 @@ export class LoadConnection {
   /** Whoever uses the connection at the moment sets it. */
   onResponse: ResponseHandler | undefined;
   onError: ((error: Error) => void) | undefined;
-  /** Requests sent and not yet answered. */
-  inFlight = 0;
-  /** Free for the user of the connection: when the oldest request was sent. */
-  sentAtMs = 0;
   #socket: TLSSocket | undefined;
   #error: Error | undefined;
   readonly #parser: ResponseParser;
 
   private constructor() {
-    this.#parser = new ResponseParser((response) => {
-      this.inFlight -= 1;
-      this.onResponse?.(response, this);
-    });
+    this.#parser = new ResponseParser((response) => this.onResponse?.(response));
   }
 
   /** @throws {CocoError} ConnectionLost */
@@ -72,10 +65,11 @@ export class LoadConnection {
     });
   }
 
-  /** Sends the bytes of one whole request; they are copied. */
-  send(bytes: Uint8Array): void {
-    this.inFlight += 1;
-    this.#socket!.write(Buffer.from(bytes));
+  /** Sends the bytes of one whole request; returns the copy that it made of them. */
+  send(bytes: Uint8Array): Uint8Array {
+    const copy = Buffer.from(bytes);
+    this.#socket!.write(copy);
+    return copy;
   }
 
   /** Sends one request and waits for its answer; for a connection that is otherwise idle. */

@@ -55,6 +55,8 @@ export interface LoggingBenchResult {
   readonly generatorCpuMicrosPerRead: number;
   readonly writes: number;
   readonly reads: number;
+  /** Writes that the node refused for want of room (503) and that were sent again. */
+  readonly writesRefused: number;
   readonly distinctKeysWritten: number;
   readonly connections: number;
   readonly pipelineDepth: number;

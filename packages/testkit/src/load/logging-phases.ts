@@ -129,6 +129,7 @@ async function measure(bench: Bench): Promise<Figures> {
     generatorCpuMicrosPerRead: read.generatorCpuMicros,
     writes: write.count,
     reads: read.count,
+    writesRefused: write.refusedCount,
     distinctKeysWritten: workload.writtenCount,
   };
 }

@@ -24,18 +24,24 @@ export function runOpenLoop(options: OpenLoopOptions): Promise<PhaseResult> {
   const total = Math.max(1, Math.round((ratePerSecond * durationMs) / 1000));
   const dueAt = connections.map((): number[] => []);
   let sent = 0;
+  let answered = 0;
+  let refusedCount = 0;
   return new Promise((resolve, reject) => {
     connections.forEach((connection, index) => {
       connection.onError = reject;
       connection.onResponse = (response) => {
         const nowMs = performance.now();
         const due = dueAt[index]!.shift()!;
-        histogram.record((nowMs - due) * 1000);
-        if (response.status >= 300) reject(refusal(response.status, response.body));
-        options.onWritten?.(response.txId, due);
-        if (histogram.count === total) {
+        answered += 1;
+        if (response.status < 300) {
+          histogram.record((nowMs - due) * 1000);
+          options.onWritten?.(response.txId, due);
+        } else if (response.status === 503) refusedCount += 1;
+        else reject(refusal(response.status, response.body));
+        if (answered === total) {
           clearInterval(timer);
-          resolve(toPhaseResult(histogram, nowMs - startMs, process.cpuUsage(cpuStart)));
+          const cpu = process.cpuUsage(cpuStart);
+          resolve(toPhaseResult(histogram, nowMs - startMs, cpu, refusedCount));
         }
       };
     });
