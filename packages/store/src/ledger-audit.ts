@@ -121,6 +121,12 @@ class Auditor {
       throw ledgerErrors.create("BadLedger", "there are no ledger files");
     }
     for (const { file } of directory.chunks) this.#auditChunk(file);
+    if (this.#signatures === 0) {
+      throw ledgerErrors.create(
+        "BadLedger",
+        "it holds no signature: nothing of it can be verified",
+      );
+    }
     this.#checkGivenService();
     const otherFiles = directory.otherFiles.map((file) => file.name);
     return this.#report(directory.chunks.length, otherFiles);
@@ -280,6 +286,11 @@ class Auditor {
     const recorded = this.#service.identity;
     if (recorded === undefined || !equalBytes(recorded.certificate.publicKey, given.publicKey)) {
       throw ledgerErrors.create("UntrustedService", "its key differs from the given certificate's");
+    }
+    // Anyone can copy a certificate into a ledger of the oldest format, whose nodes sign alone.
+    if (this.#lastEndorsedSeqno < recorded.sinceSeqno) {
+      const detail = "no signature leads to the key of the given certificate";
+      throw ledgerErrors.create("UntrustedService", detail);
     }
   }
 }

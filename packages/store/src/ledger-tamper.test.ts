@@ -6,13 +6,15 @@
 import { isCocoError } from "@coco/base";
 import { createNodeCrypto } from "@coco/base/node";
 import { describe, expect, test } from "vitest";
+import { createCertificate } from "./certificate.testing.ts";
 import { ChunkReader, type LedgerFile } from "./chunk-reader.ts";
 import { auditLedger } from "./ledger-audit.ts";
 import { decryptLedger } from "./ledger-decrypt.ts";
 import { orderLedgerFiles } from "./ledger-directory.ts";
 import { decodeLedgerEntry } from "./ledger-entry.ts";
+import { ledgerTable } from "./ledger-tables.ts";
 import { bytesToFile, presentLedgers, readLedger, readMemberKeys } from "./real-ledgers.testing.ts";
-import { TestService, write } from "./test-service.testing.ts";
+import { singleton, TestService, write } from "./test-service.testing.ts";
 
 const crypto = createNodeCrypto();
 /** The two smallest ledgers, and one with all the older entry types. */
@@ -246,6 +248,47 @@ describe("what an attacker with the disk can do", () => {
     await service.sign();
     const { code } = judge(service.directory.list());
     expect(code).toBe("UntrustedNode");
+  });
+
+  // Goal: a forger who knows the service's certificate, but not its key, cannot write a ledger in
+  // the oldest format, where nodes have no endorsement, and pass it off as the service's.
+  test("a forged ledger of the oldest kind is refused", async () => {
+    const victim = await TestService.create();
+    const forger = new TestService();
+    const { publicKey } = forger.nodeKey;
+    forger.nodeCertificate = await createCertificate({
+      subject: "CCF Node",
+      publicKey,
+      issuer: "CCF Node",
+      issuerKey: forger.nodeKey,
+      isAuthority: false,
+    });
+    const node = { status: "Trusted", cert: forger.nodeCertificate };
+    const service = { cert: victim.serviceCertificate, status: "Open" };
+    const rows: [string, string][] = [[forger.nodeId, JSON.stringify(node)]];
+    forger.append({
+      maps: [
+        { name: ledgerTable.nodes, readVersion: 0, writes: rows, removes: [] },
+        singleton(ledgerTable.service, service),
+      ],
+    });
+    await forger.sign(0, false);
+    const { serviceCertificate } = victim;
+    const files = forger.directory.list();
+    expect(judge(files).code).toBe("accepted");
+    expect(() => auditLedger(files, { crypto, serviceCertificate })).toThrow(
+      expect.objectContaining({ code: "UntrustedService" }),
+    );
+    forger.append(write("public:a", "k", "v"));
+    await forger.sign(0);
+    expect(judge(forger.directory.list()).code).toBe("BadSignature");
+  });
+
+  // Goal: a ledger without any signature proves nothing.
+  test("a ledger without signatures is refused", async () => {
+    const service = await TestService.create();
+    service.flush();
+    expect(judge(service.directory.list()).code).toBe("BadLedger");
   });
 
   // Goal: another service's ledger is refused when the person's certificate is given.

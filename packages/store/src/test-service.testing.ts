@@ -132,7 +132,7 @@ export class TestService {
   }
 
   /** Appends a signature transaction and writes what is pending. */
-  async sign(treeFrom = this.writer.tree.firstLeaf): Promise<WriteSet> {
+  async sign(treeFrom = this.writer.tree.firstLeaf, withCose = true): Promise<WriteSet> {
     const prepared = prepareSignature({
       hash: this.crypto,
       tree: this.writer.tree,
@@ -145,11 +145,13 @@ export class TestService {
       issuedAtSeconds: 1_700_000_000,
       treeFrom,
     });
-    const writeSet = finishSignature(
+    const both = finishSignature(
       prepared,
       await this.nodeKey.signSha256DerAsync(prepared.preimage),
       this.serviceKey.sign(prepared.coseToBeSigned),
     );
+    const maps = both.maps.filter(({ name }) => withCose || name !== ledgerTable.coseSignatures);
+    const writeSet = { maps };
     this.append(writeSet, undefined, true);
     this.flush();
     return writeSet;
