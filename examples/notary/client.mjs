@@ -4,7 +4,9 @@ import { readFileSync } from "node:fs";
 import { connectNode } from "@coco/client/node";
 
 const file = process.argv[2] ?? "README.md";
-const sandbox = JSON.parse(readFileSync(process.argv[3] ?? "workspace/sandbox/sandbox.json", "utf8"));
+const sandbox = JSON.parse(
+  readFileSync(process.argv[3] ?? "workspace/sandbox/sandbox.json", "utf8"),
+);
 const [user] = sandbox.users;
 
 const connection = connectNode({
@@ -17,9 +19,8 @@ const connection = connectNode({
 });
 
 const digest = createHash("sha256").update(readFileSync(file)).digest("hex");
-const { txId } = await connection.submit("/app/documents", { body: { digest, title: file } });
-await connection.waitForCommit(txId);
-const receipt = await connection.receipt(txId);
+const body = { digest, title: file };
+const { txId, receipt } = await connection.submitAndCommit("/app/documents", { body });
 
 // From here on nothing is asked of the node: the receipt and the service certificate suffice.
 const claims = new TextEncoder().encode(`${digest} ${user.id}`);

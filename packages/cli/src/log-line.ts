@@ -1,7 +1,19 @@
 /** Log lines of a node (JSON) as people read them. */
 import type { Palette } from "./streams.ts";
 
-const hidden: ReadonlySet<string> = new Set(["time", "level", "message", "msg"]);
+const hidden: ReadonlySet<string> = new Set([
+  "time",
+  "level",
+  "message",
+  "msg",
+  "thread",
+  "source",
+]);
+
+/** Lines of `console` in handlers, and of handlers that threw. */
+export function isAppLine(line: string): boolean {
+  return line.includes('"source":"app"');
+}
 
 /** `10:41:07.123 warn  message name=value`; anything that is no JSON object as it is. */
 export function formatLogLine(line: string, color: Palette): string {

@@ -111,6 +111,41 @@ describe("waitForCommit", () => {
   });
 });
 
+describe("submitAndCommit", () => {
+  const receipt = { proof: [], node_id: "ab" };
+
+  // Goal: a node that waits gives the receipt in its answer, and is asked nothing more.
+  test("one round trip with a Coco node", async () => {
+    const carried = Buffer.from(JSON.stringify(receipt)).toString("base64url");
+    const headers = { ...written.headers, "x-coco-receipt": carried };
+    const { connection, requests } = open(() => ({ ...written, headers }));
+    const committed = await connection.submitAndCommit("/app/x", { body: 1 });
+    expect(committed).toMatchObject({ txId: "2.17", receipt });
+    expect(requests).toHaveLength(1);
+    expect(requests[0]!.headers["x-coco-wait"]).toBe("receipt");
+  });
+
+  // Goal: a node that does not know the header is asked for the status and the receipt.
+  test("polls a CCF node", async () => {
+    const answers = [written, { body: { status: "Committed" } }, { body: receipt }];
+    const { connection, requests } = open((_request, index) => answers[index]!);
+    const committed = await connection.submitAndCommit("/app/x");
+    expect(committed).toMatchObject({ txId: "2.17", receipt });
+    expect(requests.map(({ path }) => path.split("?")[0])).toEqual([
+      "/app/x",
+      "/node/tx",
+      "/node/receipt",
+    ]);
+  });
+
+  // Goal: a header that is no receipt is an error of the receipt stage.
+  test("refuses a broken receipt header", async () => {
+    const headers = { ...written.headers, "x-coco-receipt": "%%%" };
+    const { connection } = open(() => ({ ...written, headers }));
+    await expect(connection.submitAndCommit("/app/x")).rejects.toBeInstanceOf(ReceiptError);
+  });
+});
+
 describe("receipt", () => {
   // Goal: a receipt that is being fetched (202) or not yet committed is asked for again.
   test("asks again until the receipt is there", async () => {

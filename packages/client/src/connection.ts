@@ -1,5 +1,11 @@
 /** A connection to one node of a service: the SDK's main noun. */
-import type { Certificates, Hash, Verifier } from "@coco/base";
+import {
+  base64ToBytes,
+  bytesToUtf8,
+  type Certificates,
+  type Hash,
+  type Verifier,
+} from "@coco/base";
 import { CommitError, ConnectError, QueryError, ReceiptError, SubmitError } from "./errors.ts";
 import {
   type Answer,
@@ -44,6 +50,11 @@ export interface Submitted extends Answer {
   readonly txId: string;
 }
 
+/** A write that the network has committed, with the proof. */
+export interface Committed extends Submitted {
+  readonly receipt: JsonReceipt;
+}
+
 export interface Connection {
   readonly serviceCertificate: string;
   readonly governance: Governance;
@@ -52,6 +63,14 @@ export interface Connection {
    * @throws {SubmitError} SubmitRefused
    */
   submit(path: string, options?: RequestOptions): Promise<Submitted>;
+  /**
+   * Sends a write and waits until the network has committed it. A Coco node answers only then, in
+   * one round trip; a CCF node is asked for the status and the receipt.
+   * @throws {SubmitError} SubmitRefused
+   * @throws {CommitError} TransactionInvalid, CommitTimedOut
+   * @throws {ReceiptError} ReceiptUnavailable
+   */
+  submitAndCommit(path: string, options?: RequestOptions & WaitOptions): Promise<Committed>;
   /** Sends a read: GET. @throws {QueryError} QueryRefused */
   query(path: string, options?: RequestOptions): Promise<Answer>;
   /** Sends any request and returns any answer, refusals too. */
@@ -81,6 +100,7 @@ export function connect(options: ConnectOptions): Connection {
     serviceCertificate,
     governance: createGovernance(transport, options.member, options.nowMs),
     submit: (path, requestOptions) => submit(transport, path, requestOptions),
+    submitAndCommit: (path, requestOptions) => submitAndCommit(options, path, requestOptions),
     query: (path, requestOptions) => query(transport, path, requestOptions),
     request,
     transactionStatus: (txId) => transactionStatus(transport, txId),
@@ -110,6 +130,34 @@ async function submit(
     throw new SubmitError("BadResponse", `${method} ${path}: the answer carries no transaction id`);
   }
   return { ...answer, txId };
+}
+
+/** Request header with which a node answers after commit, and the one that carries the receipt. */
+const waitHeader = "x-coco-wait";
+const receiptHeader = "x-coco-receipt";
+
+async function submitAndCommit(
+  connect: ConnectOptions,
+  path: string,
+  options: RequestOptions & WaitOptions = {},
+): Promise<Committed> {
+  const headers = { ...options.headers, [waitHeader]: "receipt" };
+  const submitted = await submit(connect.transport, path, { ...options, headers });
+  const { txId } = submitted;
+  const carried = submitted.headers[receiptHeader];
+  if (carried !== undefined) return { ...submitted, receipt: toReceipt(carried, txId) };
+  await waitForCommit(connect, txId, options);
+  return { ...submitted, receipt: await fetchReceipt(connect, txId, options) };
+}
+
+/** @param carried base64url of CCF's JSON receipt */
+function toReceipt(carried: string, txId: string): JsonReceipt {
+  try {
+    return JSON.parse(bytesToUtf8(base64ToBytes(carried))) as JsonReceipt;
+  } catch (cause) {
+    const detail = `${txId}: ${receiptHeader} is no receipt`;
+    throw new ReceiptError("BadResponse", detail, { txId }, undefined, cause);
+  }
 }
 
 async function query(

@@ -1,4 +1,5 @@
 export {
+  type Committed,
   type Connection,
   type ConnectOptions,
   connect,

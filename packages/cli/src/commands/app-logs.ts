@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { OptionValues } from "../command.ts";
 import { cliErrors } from "../errors.ts";
 import { readBytes } from "../files.ts";
-import { formatLogLine } from "../log-line.ts";
+import { formatLogLine, isAppLine } from "../log-line.ts";
 import { sandboxLogFile } from "../sandbox/facts.ts";
 import type { CommandContext } from "../streams.ts";
 
@@ -38,9 +38,4 @@ export async function run(context: CommandContext, options: OptionValues): Promi
       resolve();
     });
   });
-}
-
-/** Lines of `console` in handlers, and of handlers that threw. */
-function isAppLine(line: string): boolean {
-  return /"(?:module|source)":"app"/.test(line);
 }

@@ -1,6 +1,7 @@
 /** `coco sandbox` */
 import { relative } from "node:path";
 import type { OptionValues } from "../command.ts";
+import { formatLogLine, isAppLine } from "../log-line.ts";
 import { type HotReload, startHotReload } from "../sandbox/hot-reload.ts";
 import { type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
 import { type CommandContext, toJsonLine, toTable } from "../streams.ts";
@@ -18,6 +19,9 @@ export async function run(context: CommandContext, options: OptionValues): Promi
     isFresh: options["fresh"] === true,
     inspectPort: toInspectPort(options["inspect"]),
     isColored: context.color.bold("") !== "",
+    onLogLine: (line) => {
+      if (isAppLine(line)) context.talk(`${formatLogLine(line, context.color)}\n`);
+    },
   });
   try {
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);

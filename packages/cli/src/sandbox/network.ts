@@ -40,7 +40,12 @@ export function createNetwork(options: NetworkOptions): Network {
         name: "set_user",
         args: { cert: readText(user.cert), user_data: { isAdmin: user === users[0] } },
       }));
-      const actions = [...setUsers, deployAction(bundle), openAction(serviceCertificate)];
+      const actions = [
+        ...setUsers,
+        logFailuresAction,
+        deployAction(bundle),
+        openAction(serviceCertificate),
+      ];
       await agree(connections, { actions });
       await waitUntilOpen(connections[0]!);
     },
@@ -50,6 +55,18 @@ export function createNetwork(options: NetworkOptions): Network {
     },
   };
 }
+
+/** The service's defaults, but the log shows why a handler failed. Answers stay as they are. */
+const logFailuresAction = {
+  name: "set_js_runtime_options",
+  args: {
+    max_heap_bytes: 100 * 1024 * 1024,
+    max_stack_bytes: 1024 * 1024,
+    max_execution_time_ms: 5000,
+    log_exception_details: true,
+    return_exception_details: false,
+  },
+};
 
 function deployAction(bundle: AppBundle) {
   return { name: "set_js_app", args: { bundle, disable_bytecode_cache: false } };

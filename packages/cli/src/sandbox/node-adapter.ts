@@ -13,6 +13,8 @@ export interface SandboxNodeOptions {
   readonly constitutionFiles: readonly string[];
   /** Port of the debugger of the thread that runs the app; undefined: none. */
   readonly inspectPort: number | undefined;
+  /** Receives each line of the node's log, besides the file. */
+  onLogLine(line: string): void;
 }
 
 /** A node that answers. */
@@ -34,7 +36,10 @@ export async function startSandboxNode(options: SandboxNodeOptions): Promise<San
   const { startNode } = await import("@coco/node");
   const log = createWriteStream(workspace.logFile);
   const node = await startNode(config, {
-    log: (line) => void log.write(`${line}\n`),
+    log: (line) => {
+      log.write(`${line}\n`);
+      options.onLogLine(line);
+    },
     isSandbox: true,
     ...(inspectPort !== undefined && { inspectPort }),
   });

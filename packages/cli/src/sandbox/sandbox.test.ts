@@ -95,9 +95,7 @@ describe("a sandbox", () => {
   test("a receipt with claims", async () => {
     const headers = { "x-record-claim": "true" };
     const body = { id: 1, msg: "public message" };
-    const { txId } = await user.submit("/app/log/public", { body, headers });
-    await user.waitForCommit(txId);
-    const receipt = await user.receipt(txId);
+    const { txId, receipt } = await user.submitAndCommit("/app/log/public", { body, headers });
     const claims = new TextEncoder().encode(body.msg);
     const claimsDigest = createHash("sha256").update(claims).digest("hex");
     expect(user.verifyReceipt(receipt, { txId, claims })).toMatchObject({ txId, claimsDigest });

@@ -23,6 +23,8 @@ export interface SandboxOptions {
   readonly isFresh: boolean;
   readonly inspectPort: number | undefined;
   readonly isColored: boolean;
+  /** Receives each line of the node's log, besides the file. */
+  onLogLine(line: string): void;
 }
 
 export interface Sandbox {

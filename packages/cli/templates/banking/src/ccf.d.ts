@@ -12,6 +12,18 @@ interface KvTable {
   clear(): void;
   forEach(visit: (value: ArrayBuffer, key: ArrayBuffer, table: KvTable) => void): void;
   getVersionOfPreviousWrite(key: ArrayBuffer): number | undefined;
+  /** Beyond CCF: in the order of the keys' bytes. */
+  entries(): Iterable<[key: ArrayBuffer, value: ArrayBuffer]>;
+  keys(): Iterable<ArrayBuffer>;
+  values(): Iterable<ArrayBuffer>;
+  /** Keys from `from` on (inclusive) up to `to` (exclusive), or with a common beginning. */
+  range(options: {
+    readonly from?: ArrayBuffer;
+    readonly to?: ArrayBuffer;
+    readonly prefix?: ArrayBuffer;
+    readonly reverse?: boolean;
+    readonly limit?: number;
+  }): Iterable<[key: ArrayBuffer, value: ArrayBuffer]>;
 }
 
 /** Tables by name; `public:` names are readable by everybody who has the ledger. */
