@@ -10,7 +10,7 @@ export const governanceErrors = defineErrors("governance", {
   BadConstitution: {
     number: 5003,
     title: "The constitution cannot be used",
-    next: "Export the functions validate(input), resolve(proposal, proposerId, votes) and apply(proposal, proposalId)",
+    next: "Export validate(input), resolve(proposal, proposerId, votes) and apply(proposal, id)",
   },
   EffectDenied: {
     number: 5004,

@@ -58,7 +58,7 @@ export interface TestAnswer {
 /** What the node was asked to do, in order. */
 export type Effect = readonly [name: string, ...args: unknown[]];
 
-export const testConsensus: ConsensusView = {
+const testConsensus: ConsensusView = {
   view: 2,
   lastCommitted: () => ({ view: 2, seqno: 21 }),
   status: ({ seqno }) => (seqno <= 21 ? "Committed" : "Unknown"),

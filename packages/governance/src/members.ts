@@ -14,7 +14,10 @@ export interface NewMember {
   readonly recoveryRole?: RecoveryRole;
 }
 
-/** Hex SHA-256 of the DER certificate: the id of a member or user. @throws {CocoError} BadCertificate */
+/**
+ * The id of a member or user: hex SHA-256 of the DER certificate.
+ * @throws {CocoError} BadCertificate
+ */
 export function certificateToId(crypto: Hash & Certificates, certificate: string): string {
   return bytesToHex(crypto.sha256(crypto.parse(certificate).der));
 }
@@ -31,7 +34,7 @@ function checkRecoveryRole(member: NewMember, id: string): void {
 }
 
 /** The state that a member who joins now has to acknowledge: the last signed Merkle root. */
-export function currentStateDigest(transaction: Transaction): string | undefined {
+function currentStateDigest(transaction: Transaction): string | undefined {
   return internalTables.signatures.get(transaction)?.root;
 }
 

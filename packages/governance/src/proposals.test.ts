@@ -130,7 +130,9 @@ describe("the life of a proposal among three members", () => {
     const late = service.vote(carol, open);
     expect(late.json.error).toEqual({
       code: "ProposalNotOpen",
-      message: `Proposal ${open} is currently in state dropped - only open proposals can receive votes`,
+      message:
+        `Proposal ${open} is currently in state dropped - ` +
+        "only open proposals can receive votes",
     });
     expect(service.get("/service/constitution").text).toMatch(/\/\/ changed\n$/);
   });

@@ -6,7 +6,7 @@ import type { RecoveryServices } from "./node-services.ts";
 import { governanceTables, internalTables } from "./tables.ts";
 
 /** Serialised share: u32 x, then ten u32 limbs, all little-endian. */
-export const shareSizeBytes = 44;
+const shareSizeBytes = 44;
 
 export interface SubmittedShare {
   readonly submittedCount: number;
@@ -18,7 +18,7 @@ export interface SubmittedShare {
 }
 
 /** The share with x = 0 is the secret itself. */
-export function isFullKey(share: Uint8Array): boolean {
+function isFullKey(share: Uint8Array): boolean {
   return share.length === shareSizeBytes && share.subarray(0, 4).every((byte) => byte === 0);
 }
 

@@ -103,7 +103,7 @@ export const governanceTables = {
   /** Written by CCF before 6.0 only. */
   legacyJwtSigningKeys: createTableView(`${gov}jwt.public_signing_keys`, textCodec, bytesCodec),
   legacyJwtSigningKeyMetadata: jsonTable<unknown>(`${gov}jwt.public_signing_keys_metadata`),
-  legacyJwtSigningKeyIssuers: jsonTable<string>(`${gov}jwt.public_signing_key_issuer`),
+  legacyJwtSigningKeyIssuers: textTable(`${gov}jwt.public_signing_key_issuer`),
   legacyHistory: jsonTable<unknown>(`${gov}history`),
 } as const;
 

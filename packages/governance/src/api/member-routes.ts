@@ -38,7 +38,9 @@ function acknowledge(call: Call, signed: SignedCall): Outcome {
   const digest = checkSignedText(signed, "stateDigest");
   if (digest.kind === "refused") return digest.outcome;
   if (digest.value !== ack.state_digest) {
-    const message = `Submitted state digest is not valid.\nExpected\n ${ack.state_digest}\nReceived\n ${digest.value}`;
+    const message =
+      `Submitted state digest is not valid.\nExpected\n ${ack.state_digest}\n` +
+      `Received\n ${digest.value}`;
     return errorOutcome(400, "StateDigestMismatch", message);
   }
   const isNewlyActive = acknowledgeStateDigest(transaction, memberId, ack, signed.envelope);

@@ -83,13 +83,15 @@ function refusalToOutcome(refusal: ProposalRefusal, proposalId: string, memberId
       return errorOutcome(
         400,
         "InvalidInput",
-        `The ballot cannot be used: ${refusal.reason}. It has to export a function vote(rawProposal, proposerId) that returns true or false.`,
+        `The ballot cannot be used: ${refusal.reason}. It has to export a function ` +
+          "vote(rawProposal, proposerId) that returns true or false.",
       );
     case "notProposer":
       return errorOutcome(
         403,
         "AuthorizationFailed",
-        `Proposal ${proposalId} can only be withdrawn by proposer m[${refusal.proposerId}], not caller m[${memberId}].`,
+        `Proposal ${proposalId} can only be withdrawn by proposer ` +
+          `m[${refusal.proposerId}], not caller m[${memberId}].`,
       );
     default:
       return faultToOutcome(refusal, proposalId);
@@ -103,7 +105,8 @@ function faultToOutcome(refusal: ProposalRefusal, proposalId: string): Outcome {
       return errorOutcome(
         400,
         "ProposalNotOpen",
-        `Proposal ${proposalId} is currently in state ${refusal.state.toLowerCase()} - only open proposals can receive votes`,
+        `Proposal ${proposalId} is currently in state ${refusal.state.toLowerCase()} - ` +
+          "only open proposals can receive votes",
       );
     case "failed":
       return errorOutcome(500, "InternalError", failureText(refusal.failure));
@@ -178,7 +181,8 @@ function withdraw(call: Call, signed: SignedCall): Outcome {
   // A proposal that is gone may have been withdrawn before: the wish is fulfilled.
   if (result.refusal.kind === "notFound") return noContent();
   if (result.refusal.kind !== "notOpen") return toOutcome(result, id, signed.memberId);
-  const message = `Proposal ${id} is currently in state ${result.refusal.state.toLowerCase()} and cannot be withdrawn.`;
+  const state = result.refusal.state.toLowerCase();
+  const message = `Proposal ${id} is currently in state ${state} and cannot be withdrawn.`;
   return errorOutcome(400, "ProposalNotOpen", message);
 }
 

@@ -60,7 +60,8 @@ function submissionText(submitted: SubmittedShare): string {
 function restartSubmission(call: Call): Outcome {
   clearSubmittedShares(call.transaction);
   const message =
-    "Failed to initiate private recovery: the submitted shares do not fit together and were removed. Every member has to submit again.";
+    "Failed to initiate private recovery: the submitted shares do not fit together and were " +
+    "removed. Every member has to submit again.";
   return { ...errorOutcome(400, "InvalidInput", message), applyWrites: true };
 }
 

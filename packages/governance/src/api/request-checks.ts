@@ -51,8 +51,8 @@ export function checkApiVersion(
   const hint = `The supported api-versions are: ${supported.join(", ")}`;
   const value = query.get("api-version");
   if (value === undefined) {
-    const message = `The api-version query parameter (?api-version=) is required for all requests. ${hint}`;
-    return refused(400, "MissingApiVersionParameter", message);
+    const message = "The api-version query parameter (?api-version=) is required for all requests.";
+    return refused(400, "MissingApiVersionParameter", `${message} ${hint}`);
   }
   const version = supported.find((candidate) => candidate === value);
   if (version !== undefined) return ok(version);
@@ -110,7 +110,8 @@ export function checkSignedCall(
   const createdAt = readCreatedAt(protectedHeaders.get("ccf.gov.msg.created_at"));
   if (createdAt === undefined) {
     const message =
-      "Missing created_at in protected header: set ccf.gov.msg.created_at to the time of signing, in seconds since 1970";
+      "Missing created_at in protected header: set ccf.gov.msg.created_at to the time of " +
+      "signing, in seconds since 1970";
     return refused(400, "InvalidCreatedAt", message);
   }
   const proposalId = protectedHeaders.get("ccf.gov.msg.proposal_id");
@@ -144,6 +145,6 @@ export function checkSignedText(signed: SignedCall, field: string): Checked<stri
   }
   const value = parseJsonObject(text)?.[field];
   if (typeof value === "string") return ok(value);
-  const message = `Signed request body is not a JSON object containing required string field "${field}"`;
-  return refused(400, "InvalidInput", message);
+  const message = "Signed request body is not a JSON object containing required string field";
+  return refused(400, "InvalidInput", `${message} "${field}"`);
 }

@@ -2,7 +2,7 @@
 import type { Outcome } from "@coco/runtime";
 import { canonicalJson } from "../canonical-json.ts";
 
-export interface ErrorDetail {
+interface ErrorDetail {
   readonly auth_policy: string;
   readonly code: string;
   readonly message: string;

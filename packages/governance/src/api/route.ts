@@ -6,13 +6,7 @@ import type { ProposalPorts, SignedRequest } from "../proposals.ts";
 
 export type ApiVersion = "2023-06-01-preview" | "2024-07-01";
 
-export type MessageType =
-  | "proposal"
-  | "ballot"
-  | "withdrawal"
-  | "state_digest"
-  | "ack"
-  | "recovery_share";
+type MessageType = "proposal" | "ballot" | "withdrawal" | "state_digest" | "ack" | "recovery_share";
 
 export interface RoutePorts extends ProposalPorts {
   readonly services: NodeServices;
@@ -44,7 +38,7 @@ interface RouteBase {
 }
 
 /** Anyone may read. */
-export interface ReadRoute extends RouteBase {
+interface ReadRoute extends RouteBase {
   readonly method: "GET";
   readonly handle: (call: Call) => Outcome;
 }

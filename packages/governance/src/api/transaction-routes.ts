@@ -8,7 +8,9 @@ function getStatus(call: Call): Outcome {
   const text = call.params["transactionId"] ?? "";
   const txId = textToTxId(text);
   if (txId === undefined) {
-    const message = `The value '${text}' passed as parameter 'transactionId' could not be converted to a valid Transaction ID.`;
+    const message =
+      `The value '${text}' passed as parameter 'transactionId' could not be converted to a ` +
+      "valid Transaction ID.";
     return errorOutcome(400, "InvalidQueryParameterValue", message);
   }
   const status = call.context.consensus.status(txId);

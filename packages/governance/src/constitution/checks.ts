@@ -3,7 +3,8 @@
  * The text is plain JavaScript that runs in the sandbox; it has no template literals, so that it
  * stands here as it runs.
  */
-export const checksSource = `// Every action is a pair: validate(args) throws when the arguments are wrong,
+export const checksSource = `
+// Every action is a pair: validate(args) throws when the arguments are wrong,
 // apply(args, proposalId) changes the tables when the members have accepted the proposal.
 class Action {
   constructor(validate, apply) {
