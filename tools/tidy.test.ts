@@ -45,6 +45,9 @@ describe("the rules find what was planted", () => {
     expect(find("packages/client/src/node/a.ts", 'import { x } from "@coco/base/node";')).toBe(0);
     expect(find("packages/node/src/a.ts", 'import { x } from "@coco/base/node";')).toBe(0);
     expect(find("packages/store/src/kv/a.ts", 'export * from "../../../base/src/a.ts";')).toBe(1);
+    const helper = 'import { x } from "../../runtime/src/help.testing.ts";';
+    expect(find("packages/node/src/a.test.ts", helper)).toBe(0);
+    expect(find("packages/node/src/a.ts", helper)).toBe(1);
     expect(find("packages/unknown/src/a.ts", "")).toBe(1);
   });
 

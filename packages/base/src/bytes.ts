@@ -9,7 +9,10 @@ interface Platform {
     options: { fatal: boolean; ignoreBOM: boolean },
   ) => { decode(bytes: Uint8Array): string };
   readonly Buffer?: {
-    readonly prototype: { latin1Slice(start: number, end: number): string };
+    readonly prototype: {
+      latin1Slice(start: number, end: number): string;
+      latin1Write(text: string, offset: number, length: number): number;
+    };
     from(
       buffer: ArrayBufferLike,
       offset: number,
@@ -21,10 +24,15 @@ interface Platform {
   };
 }
 const platform = globalThis as unknown as Platform;
-/** Works on any byte array, without the view that Buffer.from would make for each call. */
+/** These work on any byte array, without the view that Buffer.from would make for each call. */
 const latin1Slice = platform.Buffer?.prototype.latin1Slice as
   | ((this: Uint8Array, start: number, end: number) => string)
   | undefined;
+const latin1Write = platform.Buffer?.prototype.latin1Write as
+  | ((this: Uint8Array, text: string, offset: number, length: number) => number)
+  | undefined;
+/** From this length on the call into the platform costs less than a loop. */
+const latin1WriteLengthMin = 128;
 const encoder = new platform.TextEncoder();
 const decoder = new platform.TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -84,6 +92,10 @@ export function bytesToLatin1(bytes: Uint8Array): string {
 /** Inverse of `bytesToLatin1`; characters above U+00FF lose their upper bits. */
 export function latin1ToBytes(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
+  if (latin1Write !== undefined && text.length >= latin1WriteLengthMin) {
+    latin1Write.call(bytes, text, 0, text.length);
+    return bytes;
+  }
   for (let index = 0; index < text.length; index++) bytes[index] = text.charCodeAt(index);
   return bytes;
 }
