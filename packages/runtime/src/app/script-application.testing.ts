@@ -79,7 +79,11 @@ export function createTestHost(crypto: AppCrypto = testCrypto): TestHost {
     },
     setOptions(options) {
       const transaction = store.begin("node");
-      const base = { max_heap_bytes: 1e8, max_stack_bytes: 1e6, max_execution_time_ms: 1000 };
+      const base = {
+        max_heap_bytes: 104_857_600,
+        max_stack_bytes: 1e6,
+        max_execution_time_ms: 1000,
+      };
       runtimeOptionsValue(transaction).set({ ...base, ...options });
       store.commit(transaction);
     },

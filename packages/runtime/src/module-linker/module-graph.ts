@@ -44,6 +44,7 @@ export class ModuleGraph {
   readonly #source: ModuleSource;
   readonly #options: GraphOptions;
   readonly #modules = new Map<string, LinkedModule>();
+  readonly #resolved = new Map<string, Map<string, ResolvedExport>>();
   readonly #exportNames = new Map<string, readonly string[]>();
 
   constructor(source: ModuleSource, options: GraphOptions) {
@@ -88,8 +89,17 @@ export class ModuleGraph {
 
   /** Where `exported` of module `name` is bound; undefined when nowhere or ambiguously. */
   resolve(name: string, exported: string): ResolvedExport | undefined {
+    let known = this.#resolved.get(name);
+    if (known === undefined) {
+      known = new Map();
+      this.#resolved.set(name, known);
+    }
+    const before = known.get(exported);
+    if (before !== undefined) return before;
     const result = this.#resolve(name, exported, new Set());
-    return result === "ambiguous" ? undefined : result;
+    if (result === "ambiguous" || result === undefined) return undefined;
+    known.set(exported, result);
+    return result;
   }
 
   #load(name: string, source: string): LinkedModule {

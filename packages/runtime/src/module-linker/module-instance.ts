@@ -2,7 +2,7 @@
 import { checkRequest, type LinkedModule, type ModuleGraph } from "./module-graph.ts";
 
 /** What the text of a module takes from the program that it runs in. */
-export interface InstanceHooks {
+export interface ProgramHooks {
   readonly globals: object;
   readonly checkedGlobals: object;
   readonly run: unknown;
@@ -13,11 +13,52 @@ export interface InstanceHooks {
 
 type Bindings = Readonly<Record<string, unknown>>;
 
+/** Access to the bindings of a module, as its text gives it. */
+interface ModuleAccess {
+  all(): Bindings;
+  one(name: string): unknown;
+}
+
+/** What one module takes; made only as far as the module reads it. */
+class ModuleHooks {
+  readonly #program: ProgramHooks;
+  readonly #name: string;
+
+  constructor(program: ProgramHooks, name: string) {
+    this.#program = program;
+    this.#name = name;
+  }
+
+  get globals(): object {
+    return this.#program.globals;
+  }
+
+  get checkedGlobals(): object {
+    return this.#program.checkedGlobals;
+  }
+
+  get run(): unknown {
+    return this.#program.run;
+  }
+
+  get allocate(): unknown {
+    return this.#program.allocate;
+  }
+
+  get importMeta(): object {
+    return { url: this.#name };
+  }
+
+  get importModule(): (specifier: unknown) => unknown {
+    return (specifier) => this.#program.importModule(specifier, this.#name);
+  }
+}
+
 interface Instance {
   readonly name: string;
   readonly linked: LinkedModule;
   readonly generator: Generator<unknown, void, unknown>;
-  readonly makeBindings: () => Bindings;
+  readonly access: ModuleAccess;
   bindings: Bindings | undefined;
   namespace: object | undefined;
   state: "linked" | "evaluating" | "evaluated" | "failed";
@@ -26,10 +67,10 @@ interface Instance {
 
 export class ModuleInstances {
   readonly #graph: ModuleGraph;
-  readonly #hooks: InstanceHooks;
+  readonly #hooks: ProgramHooks;
   readonly #instances = new Map<string, Instance>();
 
-  constructor(graph: ModuleGraph, hooks: InstanceHooks) {
+  constructor(graph: ModuleGraph, hooks: ProgramHooks) {
     this.#graph = graph;
     this.#hooks = hooks;
   }
@@ -43,7 +84,7 @@ export class ModuleInstances {
     const resolved = this.#graph.resolve(moduleName, exportName);
     if (resolved === undefined) return undefined;
     if (resolved.local === undefined) return this.#namespace(resolved.module);
-    return this.#bindings(resolved.module)[resolved.local];
+    return this.#instances.get(resolved.module)!.access.one(resolved.local);
   }
 
   /** As `exported`, for the namespace object. */
@@ -71,21 +112,13 @@ export class ModuleInstances {
     const known = this.#instances.get(name);
     if (known !== undefined) return known;
     const linked = this.#graph.module(name, referrer);
-    const hooks = this.#hooks;
-    const generator = linked.body({
-      globals: hooks.globals,
-      checkedGlobals: hooks.checkedGlobals,
-      run: hooks.run,
-      allocate: hooks.allocate,
-      importModule: (specifier: unknown) => hooks.importModule(specifier, name),
-      importMeta: { url: name },
-    });
-    const makeBindings = generator.next().value as () => Bindings;
+    const generator = linked.body(new ModuleHooks(this.#hooks, name));
+    const access = generator.next().value as ModuleAccess;
     const instance: Instance = {
       name,
       linked,
       generator,
-      makeBindings,
+      access,
       bindings: undefined,
       namespace: undefined,
       state: "linked",
@@ -138,7 +171,7 @@ export class ModuleInstances {
 
   #bindings(name: string): Bindings {
     const instance = this.#instances.get(name)!;
-    instance.bindings ??= instance.makeBindings();
+    instance.bindings ??= instance.access.all();
     return instance.bindings;
   }
 

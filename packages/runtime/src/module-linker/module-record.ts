@@ -23,8 +23,8 @@ export interface ModuleRecord {
   /** Absolute: `/dir/file.js`. */
   readonly name: string;
   /**
-   * `(standard) => function*(instance)`: the generator first yields its exports, then takes its
-   * imports, then runs the body.
+   * `(standard) => function*(instance)`: the generator first yields access to its exports, then
+   * takes its imports, then runs the body.
    */
   readonly text: string;
   /** Length of what stands in front of the edited source. */

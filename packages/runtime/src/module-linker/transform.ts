@@ -50,6 +50,16 @@ export function hiddenNames(prefix: string): RewriterNames {
   };
 }
 
+/** What a module can take from its instance. */
+const hookNames = [
+  "globals",
+  "checkedGlobals",
+  "importModule",
+  "importMeta",
+  "run",
+  "allocate",
+] as const satisfies readonly (keyof RewriterNames)[];
+
 /**
  * @param name absolute name of the module
  * @throws {SyntaxError} with `pos`, from the parser
@@ -97,8 +107,8 @@ class ModuleTransform {
     }
     blankComments(this.#edits, this.#comments.slice(this.#source.startsWith("#!") ? 1 : 0));
     escapeTokens(this.#edits, this.#tokens);
-    const head = this.#head(rewriter.usedGlobals);
     const edited = this.#edits.apply();
+    const head = this.#head(rewriter.usedGlobals, edited.text);
     return {
       name: this.#name,
       text: `${head}${edited.text}\n}})`,
@@ -138,23 +148,38 @@ class ModuleTransform {
   }
 
   /** Everything in front of the source, in its first line. */
-  #head(usedGlobals: ReadonlySet<string>): string {
+  #head(usedGlobals: ReadonlySet<string>, edited: string): string {
     const p = this.#prefix;
     const standard = [...usedGlobals].filter((name) => this.#known.standard.has(name));
     const perProgram = [...usedGlobals].filter((name) => this.#known.perProgram.has(name));
+    const globals = `${p}g`;
+    const reads = perProgram.length > 0 ? `const {${perProgram.join(",")}}=${globals};` : "";
+    const names = hiddenNames(p);
+    // Only what the text uses, because every instance pays for it.
+    const hooks = hookNames
+      .map((hook): [string, string] => [hook, names[hook]])
+      .filter(([, name]) => edited.includes(name) || (name === globals && reads !== ""))
+      .map(([hook, name]) => `${hook}:${name}`);
     const slots = this.#requests.map((_, index) => `${p}i${index},${p}n${index}`).join(",");
-    const locals = [...this.#exports].filter(([, entry]) => entry.kind === "local");
-    const getters = locals.map(([name, entry]) =>
-      entry.kind === "local" ? `get ${JSON.stringify(name)}(){return ${entry.expression}}` : "",
-    );
-    const imports = this.#requests.length > 0 ? `let ${slots};[${slots}]=` : "";
-    const resume = this.#requests.length > 0 ? "yield;" : "";
+    const hasRequests = this.#requests.length > 0;
     return (
       `(function(${p}c){"use strict";const {${standard.join(",")}}=${p}c;` +
-      `return function*({globals:${p}g,checkedGlobals:${p}w,importModule:${p}d,importMeta:${p}u,` +
-      `run:${p}a,allocate:${p}b}){const {${perProgram.join(",")}}=${p}g;` +
-      `${imports}yield ()=>({__proto__:null,${getters.join(",")}});${resume}`
+      `return function*({${hooks.join(",")}}){${reads}${hasRequests ? `let ${slots};[${slots}]=` : ""}` +
+      `yield ${this.#exportsText()};${hasRequests ? "yield;" : ""}`
     );
+  }
+
+  /** Text of an object that gives the module's own bindings, all together or one by name. */
+  #exportsText(): string {
+    const locals: (readonly [name: string, expression: string])[] = [];
+    for (const [name, entry] of this.#exports) {
+      if (entry.kind === "local") locals.push([JSON.stringify(name), entry.expression]);
+    }
+    const name = `${this.#prefix}e`;
+    const getters = locals.map(([key, expression]) => `get ${key}(){return ${expression}}`);
+    const cases = locals.map(([key, expression]) => `case ${key}:return ${expression};`);
+    const all = `all:()=>({__proto__:null,${getters.join(",")}})`;
+    return `{${all},one:(${name})=>{switch(${name}){${cases.join("")}}}}`;
   }
 
   /** The request of `specifier`: one for each module that is named. */

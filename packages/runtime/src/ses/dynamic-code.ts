@@ -21,12 +21,6 @@ export interface DynamicCode {
  */
 export const dynamicNames: readonly string[] = ["globalThis", "Function", "Reflect"];
 
-interface GlobalObject {
-  readonly globals: object;
-  /** Its properties are the globals; an absent one throws ReferenceError. */
-  readonly checkedGlobals: object;
-}
-
 const checked: ProxyHandler<object> = {
   get(target, name) {
     if (!(name in target)) throw new ReferenceError(`${String(name)} is not defined`);
@@ -38,31 +32,61 @@ const checked: ProxyHandler<object> = {
   },
 };
 
-/** @param endowments frozen object that the global object inherits from */
-export function createGlobalObject(endowments: object, code: DynamicCode): GlobalObject {
-  const globals: Record<string, unknown> = Object.create(endowments);
-  globals["globalThis"] = globals;
-  const checkedGlobals = new Proxy(globals, checked);
-  defineLazily(globals, "Function", () => createFunctionConstructor(globals, checkedGlobals, code));
-  defineLazily(globals, "eval", () => createEval(globals, checkedGlobals, code));
-  defineLazily(globals, "Reflect", copyReflect);
-  return { globals, checkedGlobals };
+/** Proxies are made for the few programs that read globals that nothing knows. */
+const proxies = new WeakMap<object, object>();
+
+export function checkedGlobalsOf(globals: object): object {
+  let proxy = proxies.get(globals);
+  if (proxy === undefined) {
+    proxy = new Proxy(globals, checked);
+    proxies.set(globals, proxy);
+  }
+  return proxy;
 }
 
-/** Most programs need neither of the two, so they are made at the first use. */
-function defineLazily(globals: object, name: string, make: () => unknown): void {
-  Object.defineProperty(globals, name, {
-    configurable: true,
-    enumerable: false,
-    get() {
-      const value = make();
-      Object.defineProperty(globals, name, { value, writable: true, enumerable: false });
-      return value;
-    },
-    set(value) {
-      Object.defineProperty(globals, name, { value, writable: true, enumerable: false });
-    },
-  });
+/**
+ * Makes a constructor of global objects. They inherit everything, so that one costs little; what
+ * differs between programs is made at its first use.
+ */
+export function createGlobalsClass(
+  endowments: Readonly<Record<string, unknown>>,
+  code: DynamicCode,
+): new () => object {
+  class ScriptGlobals {
+    #function: unknown;
+    #eval: unknown;
+    #reflect: unknown;
+
+    get globalThis(): object {
+      return this;
+    }
+
+    get Function(): unknown {
+      this.#function ??= createFunctionConstructor(this, code);
+      return this.#function;
+    }
+
+    set Function(value: unknown) {
+      this.#function = value;
+    }
+
+    get eval(): unknown {
+      this.#eval ??= createEval(this, code);
+      return this.#eval;
+    }
+
+    get Reflect(): unknown {
+      this.#reflect ??= copyReflect();
+      return this.#reflect;
+    }
+  }
+  const { prototype } = ScriptGlobals;
+  Reflect.deleteProperty(prototype, "constructor");
+  for (const [name, value] of Object.entries(endowments)) {
+    if (!Object.hasOwn(prototype, name)) Object.defineProperty(prototype, name, { value });
+  }
+  harden(prototype);
+  return ScriptGlobals;
 }
 
 function copyReflect(): object {
@@ -75,17 +99,17 @@ function copyReflect(): object {
 
 type Evaluated = (hooks: object) => unknown;
 
-function createFunctionConstructor(
-  globals: object,
-  checkedGlobals: object,
-  code: DynamicCode,
-): unknown {
+function createFunctionConstructor(globals: object, code: DynamicCode): unknown {
   // A declaration, because `new Function()` has to construct it.
   function ScriptFunction(...args: unknown[]): unknown {
     const texts = args.map(String);
     const body = texts.pop() ?? "";
     const text = functionToText(texts.join(","), body, bufferConstructorNames);
-    return (code.evaluate(text) as Evaluated)({ globals, checkedGlobals, ...code });
+    return (code.evaluate(text) as Evaluated)({
+      globals,
+      checkedGlobals: checkedGlobalsOf(globals),
+      ...code,
+    });
   }
   Object.defineProperties(ScriptFunction, {
     name: { value: "Function" },
@@ -96,12 +120,12 @@ function createFunctionConstructor(
   return Object.freeze(ScriptFunction);
 }
 
-function createEval(globals: object, checkedGlobals: object, code: DynamicCode): unknown {
+function createEval(globals: object, code: DynamicCode): unknown {
   const holder = {
     eval(source: unknown): unknown {
       if (typeof source !== "string") return source;
       const evaluated = code.evaluate(scriptToText(source, bufferConstructorNames)) as Evaluated;
-      return evaluated({ globals, checkedGlobals, ...code });
+      return evaluated({ globals, checkedGlobals: checkedGlobalsOf(globals), ...code });
     },
   };
   return Object.freeze(holder.eval);

@@ -15,7 +15,7 @@ import type {
   ScriptEngine,
 } from "../script-engine.ts";
 import { BufferBudget, bufferConstructorNames } from "./buffer-budget.ts";
-import { type DynamicCode, dynamicNames } from "./dynamic-code.ts";
+import { createGlobalsClass, type DynamicCode, dynamicNames } from "./dynamic-code.ts";
 import { describeFailure } from "./failure.ts";
 import { lockdownOnce } from "./lockdown.ts";
 import { createScriptPromises, JobQueue, type ScriptPromises } from "./script-promise.ts";
@@ -45,7 +45,7 @@ export function createSesEngine(options: SesEngineOptions): ScriptEngine {
 
 /** Endowments, ready to be inherited by the global objects of programs. */
 interface Endowments {
-  readonly prototype: object;
+  readonly Globals: new () => object;
   readonly known: KnownGlobals;
   /** Text of all names, which decides whether transformed modules can be shared. */
   readonly key: string;
@@ -88,7 +88,7 @@ class SesEngine implements ScriptEngine {
   ): Program {
     const endowments = this.#endowmentsOf(globals);
     const graph = this.#graphOf(modules, endowments);
-    return new SesProgram(graph, endowments.prototype, this.#shared, limits);
+    return new SesProgram(graph, endowments.Globals, this.#shared, limits);
   }
 
   describeFailure(modules: ModuleSource, error: unknown): FailureDescription {
@@ -99,18 +99,12 @@ class SesEngine implements ScriptEngine {
     let endowments = this.#endowments.get(globals);
     if (endowments === undefined) {
       const names = Object.keys(globals);
-      const values = names.map((name) => harden(globals[name]));
-      const prototype: Record<string, unknown> = Object.create(Object.prototype);
-      const define = (name: string, value: unknown): void => {
-        Object.defineProperty(prototype, name, { value, enumerable: false });
-      };
-      for (const [name, value] of Object.entries(this.#standard)) define(name, value);
-      for (const [index, name] of names.entries()) define(name, values[index]);
-      Object.freeze(prototype);
+      const all = { ...this.#standard, ...globals };
+      const Globals = createGlobalsClass(all, this.#shared.dynamicCode);
       const perProgram = new Set([...names, ...dynamicNames]);
       const standard = new Set([...this.#standardNames].filter((name) => !perProgram.has(name)));
       const known = { standard, perProgram, counted: bufferConstructorNames };
-      endowments = { prototype, known, key: names.join(",") };
+      endowments = { Globals, known, key: names.join(",") };
       this.#endowments.set(globals, endowments);
     }
     return endowments;

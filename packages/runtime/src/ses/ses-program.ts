@@ -3,43 +3,56 @@ import { CocoError } from "@coco/base";
 import { originalInterruption } from "../interruption.ts";
 import type { ModuleGraph } from "../module-linker/module-graph.ts";
 import { resolveModuleName } from "../module-linker/module-graph.ts";
-import { ModuleInstances } from "../module-linker/module-instance.ts";
+import { ModuleInstances, type ProgramHooks } from "../module-linker/module-instance.ts";
 import type { Program, ProgramLimits } from "../script-engine.ts";
 import { scriptErrors } from "../script-errors.ts";
 import { bufferBytesDefault } from "./buffer-budget.ts";
-import { createGlobalObject } from "./dynamic-code.ts";
+import { checkedGlobalsOf } from "./dynamic-code.ts";
 import type { EngineShared } from "./ses-engine.ts";
 
 type Callable = (...args: unknown[]) => unknown;
 
-export class SesProgram implements Program {
+export class SesProgram implements Program, ProgramHooks {
   readonly #shared: EngineShared;
   readonly #bufferBytesMax: number;
   readonly #instances: ModuleInstances;
-  /** Functions that were called before, by module and name. */
-  readonly #functions = new Map<string, Map<string, Callable>>();
+  readonly #globals: object;
+  /** The function of the last call: most programs have only one that is called. */
+  #known: { moduleName: string; exportName: string; action: Callable } | undefined;
 
   constructor(
     graph: ModuleGraph,
-    endowments: object,
+    Globals: new () => object,
     shared: EngineShared,
     limits: ProgramLimits | undefined,
   ) {
     this.#shared = shared;
     this.#bufferBytesMax = limits?.bufferBytesMax ?? bufferBytesDefault;
-    const { globals, checkedGlobals } = createGlobalObject(endowments, shared.dynamicCode);
-    const instances: ModuleInstances = new ModuleInstances(graph, {
-      globals,
-      checkedGlobals,
-      run: shared.promises.run,
-      allocate: shared.budget.allocate,
-      importModule: (specifier, referrer) =>
-        shared.promises.attempt(() => {
-          const name = resolveModuleName(String(specifier), referrer);
-          return withPlainErrors(() => instances.namespace(name));
-        }),
+    this.#globals = new Globals();
+    this.#instances = new ModuleInstances(graph, this);
+  }
+
+  get globals(): object {
+    return this.#globals;
+  }
+
+  get checkedGlobals(): object {
+    return checkedGlobalsOf(this.#globals);
+  }
+
+  get run(): unknown {
+    return this.#shared.promises.run;
+  }
+
+  get allocate(): unknown {
+    return this.#shared.budget.allocate;
+  }
+
+  importModule(specifier: unknown, referrer: string): unknown {
+    return this.#shared.promises.attempt(() => {
+      const name = resolveModuleName(String(specifier), referrer);
+      return withPlainErrors(() => this.#instances.namespace(name));
     });
-    this.#instances = instances;
   }
 
   call(moduleName: string, exportName: string, args: readonly unknown[]): unknown {
@@ -67,22 +80,24 @@ export class SesProgram implements Program {
   }
 
   #find(moduleName: string, exportName: string): Callable {
-    let functions = this.#functions.get(moduleName);
-    if (functions === undefined) {
-      functions = new Map();
-      this.#functions.set(moduleName, functions);
-    }
-    const known = functions.get(exportName);
-    if (known !== undefined) return known;
-    const value = this.#instances.exported(resolveModuleName(moduleName, "/"), exportName);
+    const known = this.#known;
+    if (known?.moduleName === moduleName && known.exportName === exportName) return known.action;
+    const value = this.#instances.exported(absoluteName(moduleName), exportName);
     if (typeof value !== "function") {
       const what = value === undefined ? "nothing" : `a value of type ${typeof value}`;
       const detail = `${moduleName} exports ${what} as "${exportName}"`;
       throw scriptErrors.create("ExportNotFound", detail, { module: moduleName });
     }
-    functions.set(exportName, value as Callable);
-    return value as Callable;
+    const action = value as Callable;
+    this.#known = { moduleName, exportName, action };
+    return action;
   }
+}
+
+const absolute = /^(?:\/[\w-][\w.-]*)+$/;
+
+function absoluteName(name: string): string {
+  return absolute.test(name) ? name : resolveModuleName(name, "/");
 }
 
 /** Programs see ordinary errors only: those of the engine would give them its classes. */
