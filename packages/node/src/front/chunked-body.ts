@@ -20,6 +20,15 @@ import {
 import type { ParseFailure } from "./parse-failure.ts";
 import { syntaxFailure } from "./parse-failure.ts";
 
+type ExtensionPart =
+  | "nameStart"
+  | "name"
+  | "valueStart"
+  | "value"
+  | "quoted"
+  | "escaped"
+  | "afterQuoted";
+
 /** Where decoded octets go; false refuses them (the body grew too large). */
 export type BodySink = (bytes: Buffer, start: number, end: number) => boolean;
 
@@ -33,8 +42,8 @@ export class ChunkedBody {
   private remaining = 0;
   private digitCount = 0;
   private overheadCount = 0;
-  private isQuoted = false;
-  private isEscaped = false;
+  private part: ExtensionPart = "nameStart";
+  private trailerName = "";
 
   reset(): void {
     this.isComplete = false;
@@ -43,8 +52,6 @@ export class ChunkedBody {
     this.remaining = 0;
     this.digitCount = 0;
     this.overheadCount = 0;
-    this.isQuoted = false;
-    this.isEscaped = false;
   }
 
   /**
@@ -116,31 +123,42 @@ export class ChunkedBody {
       return syntaxFailure("INVALID_CHUNK_SIZE", "Invalid character in chunk size", position);
     }
     this.state = octet === carriageReturn ? stateSizeFeed : stateExtension;
+    this.part = "nameStart";
     return undefined;
   }
 
-  /** Names, values and quoted strings; a quoted string may hold what a token may not. */
+  /** `;name`, `;name=value` or `;name="quoted"`, any number of times. */
   private stepExtension(octet: number): ParseFailure | undefined {
     const tooMuch = this.countOverhead("Chunk extensions are too long");
     if (tooMuch !== undefined) return tooMuch;
-    if (this.isEscaped) {
-      this.isEscaped = false;
-    } else if (this.isQuoted) {
-      if (octet === quote) this.isQuoted = false;
-      else if (octet === backslash) this.isEscaped = true;
-    } else if (octet === carriageReturn) {
-      this.state = stateSizeFeed;
-      return undefined;
-    } else if (octet === lineFeed) {
+    const { part } = this;
+    if (part === "quoted" || part === "escaped") return this.stepQuoted(octet);
+    const isEmpty = part === "nameStart" || part === "valueStart";
+    if (octet === lineFeed && !isEmpty) {
       return syntaxFailure("CR_EXPECTED", "Missing expected CR after chunk extension name");
-    } else if (octet === quote) {
-      this.isQuoted = true;
-    } else if (isToken[octet] === 0 && octet !== semicolon && octet !== equalsSign) {
+    }
+    if (octet === carriageReturn && !isEmpty) this.state = stateSizeFeed;
+    else if (octet === semicolon && !isEmpty) this.part = "nameStart";
+    else if (octet === equalsSign && part === "name") this.part = "valueStart";
+    else if (octet === quote && part === "valueStart") this.part = "quoted";
+    else if (isToken[octet] === 1 && part !== "afterQuoted") {
+      this.part = part === "nameStart" || part === "name" ? "name" : "value";
+    } else {
       return syntaxFailure("STRICT", "Invalid character in chunk extensions", 1);
     }
-    return isFieldValue[octet] === 1
-      ? undefined
-      : syntaxFailure("STRICT", "Invalid character in chunk extensions quoted value", 1);
+    return undefined;
+  }
+
+  /** A quoted string may hold what a token may not. @source RFC 9110 section 5.6.4 */
+  private stepQuoted(octet: number): ParseFailure | undefined {
+    if (isFieldValue[octet] === 0) {
+      const reason = "Invalid character in chunk extensions quoted value";
+      return syntaxFailure("STRICT", reason, 1);
+    }
+    if (this.part === "escaped") this.part = "quoted";
+    else if (octet === backslash) this.part = "escaped";
+    else if (octet === quote) this.part = "afterQuoted";
+    return undefined;
   }
 
   private stepTrailer(octet: number): ParseFailure | undefined {
@@ -148,17 +166,19 @@ export class ChunkedBody {
     if (tooMuch !== undefined) return tooMuch;
     switch (this.state) {
       case stateTrailerStart:
-        if (octet === carriageReturn) this.state = stateEndFeed;
-        else if (isToken[octet] === 1) this.state = stateTrailerName;
-        else
-          return syntaxFailure("INVALID_HEADER_TOKEN", "Unexpected whitespace after header value");
-        return undefined;
-      case stateTrailerName:
-        if (octet === colon) this.state = stateTrailerValue;
-        else if (isToken[octet] === 0) {
-          return syntaxFailure("INVALID_HEADER_TOKEN", "Invalid header token");
+        this.trailerName = "";
+        if (octet === carriageReturn) {
+          this.state = stateEndFeed;
+          return undefined;
         }
-        return undefined;
+        this.state = stateTrailerName;
+        return this.stepTrailerName(octet, "Unexpected whitespace after header value");
+      case stateTrailerName:
+        if (octet !== colon) return this.stepTrailerName(octet, "Invalid header token");
+        this.state = stateTrailerValue;
+        return framingNames.has(this.trailerName)
+          ? syntaxFailure("INVALID_HEADER_TOKEN", "Framing fields can't be trailers")
+          : undefined;
       case stateTrailerValue:
         if (octet === carriageReturn) this.state = stateTrailerFeed;
         else if (octet === lineFeed) {
@@ -175,6 +195,14 @@ export class ChunkedBody {
     }
   }
 
+  private stepTrailerName(octet: number, reason: string): ParseFailure | undefined {
+    if (isToken[octet] === 0) return syntaxFailure("INVALID_HEADER_TOKEN", reason);
+    if (this.trailerName.length < 32) {
+      this.trailerName += String.fromCharCode(octet).toLowerCase();
+    }
+    return undefined;
+  }
+
   private countOverhead(reason: string): ParseFailure | undefined {
     this.overheadCount += 1;
     return this.overheadCount > overheadCountMax ? syntaxFailure("STRICT", reason) : undefined;
@@ -186,6 +214,8 @@ const digitCountMax = 16;
 /** Octets of extensions and trailers in one body. */
 const overheadCountMax = 4096;
 const equalsSign = 0x3d;
+/** They would contradict the framing that has just been used. @source RFC 9110 section 6.5.1 */
+const framingNames = new Set(["content-length", "transfer-encoding"]);
 
 const stateSize = 0;
 const stateExtension = 1;

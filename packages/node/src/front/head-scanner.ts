@@ -181,6 +181,12 @@ export class HeadScanner {
       if (!target.startsWith("://", scheme)) {
         return syntaxFailure("INVALID_URL", "Unexpected char in url schema", start + scheme);
       }
+      const authority = authorityOctets.exec(target.slice(scheme + 3))?.[0].length ?? 0;
+      const after = target.charAt(scheme + 3 + authority);
+      if (after !== "" && !"/?".includes(after)) {
+        const position = start + scheme + 3 + authority;
+        return syntaxFailure("INVALID_URL", "Unexpected char in url server", position);
+      }
     }
     if (bytes[end] === space && end > start) return undefined;
     const part = bytes.indexOf("?", start) >= 0 && bytes.indexOf("?", start) < end;
@@ -459,6 +465,7 @@ export class HeadScanner {
 const methodLengthMax = 16;
 const slash = 0x2f;
 const asterisk = 0x2a;
+const authorityOctets = /^[-A-Za-z0-9._~!$&'()*+,;=%:@[\]]*/;
 const shownNameLengthMax = 256;
 const versionLiteral = "HTTP/1.1\r\n";
 const minorIndex = 7;
@@ -476,9 +483,10 @@ const stateValue = 7;
 const stateValueFeed = 8;
 const stateEndFeed = 9;
 
+/** Framing fields may have spaces behind them, and nothing else. */
 function trimmedEnd(bytes: Buffer, start: number, end: number): number {
   let at = end;
-  while (at > start && (bytes[at - 1] === space || bytes[at - 1] === tab)) at -= 1;
+  while (at > start && bytes[at - 1] === space) at -= 1;
   return at;
 }
 
