@@ -31,7 +31,7 @@ const fileLinesMax = 600;
 const functionLinesMax = 70;
 const lineColumnsMax = 100;
 
-export function isTestFile(path: string): boolean {
+function isTestFile(path: string): boolean {
   return /\.(test|testing|bench)\.ts$/.test(path) || /^(tools|bench|examples)\//.test(path);
 }
 
