@@ -155,13 +155,12 @@ export function findDeadFiles(
   return dead.map(({ path }) => `${path}: nothing imports it`);
 }
 
-/** Source files that a package.json names as entries. */
+/** Source files that a package.json names: what it exports, and what its scripts run. */
 export function findEntries({ path, text }: SourceFile): string[] {
-  const exported = (JSON.parse(text) as { exports?: Record<string, Record<string, string>> })
-    .exports;
   const folder = posix.dirname(path);
-  return Object.values(exported ?? {}).flatMap((targets) => {
-    const source = targets["coco-source"];
-    return source === undefined ? [] : [posix.join(folder, source)];
+  const exported = Array.from(text.matchAll(/"coco-source": ?"([^"]+)"/g), ([, name]) => name!);
+  const run = Array.from(text.matchAll(/([\w./-]*)\bdist\/([\w/-]+)\.js\b/g), ([, base, name]) => {
+    return `${base}src/${name}.ts`;
   });
+  return [...exported, ...run].map((name) => posix.join(folder, name));
 }

@@ -93,13 +93,18 @@ describe("the rules find what was planted", () => {
       file("packages/a/src/index.ts", 'export { b } from "./b.ts";'),
       file("packages/a/src/b.ts", 'new Worker(new URL("./worker.js", import.meta.url))'),
       file("packages/a/src/worker.ts", ""),
+      file("packages/a/src/deep/run.ts", ""),
       file("packages/a/src/dead.ts", ""),
       file("packages/a/src/dead.test.ts", 'import "./dead.ts"; import "./help.testing.ts";'),
       file("packages/a/src/help.testing.ts", ""),
       file("packages/a/src/lost.testing.ts", ""),
     ];
     const manifest = '{"exports":{".":{"coco-source":"./src/index.ts"}}}';
-    const entries = new Set(findEntries(file("packages/a/package.json", manifest)));
+    const scripts = '{"scripts":{"x":"node packages/a/dist/deep/run.js"}}';
+    const entries = new Set([
+      ...findEntries(file("packages/a/package.json", manifest)),
+      ...findEntries(file("package.json", scripts)),
+    ]);
     expect(findDeadFiles(files, entries)).toEqual([
       "packages/a/src/dead.ts: nothing imports it",
       "packages/a/src/lost.testing.ts: nothing imports it",
@@ -139,7 +144,9 @@ describe("the house is in order:", () => {
   });
 
   it("no dead files", () => {
-    const entries = new Set(manifests.flatMap(findEntries));
+    const entries = new Set(
+      files.filter(({ path }) => path.endsWith("package.json")).flatMap(findEntries),
+    );
     expect(findDeadFiles(files, entries)).toEqual([]);
   });
 
