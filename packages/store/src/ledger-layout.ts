@@ -60,7 +60,8 @@ interface Segment {
   readonly entryOffsets: number[];
 }
 
-const bufferBytes = 262_144;
+/** Small enough that a new one costs little; buffers grow and are used again. */
+const bufferBytes = 65_536;
 const positionMax = 0xffff_ffff;
 
 function chunkEnd(chunk: Chunk): number {
@@ -224,7 +225,7 @@ export class ChunkLayout {
 
   release(batch: LedgerBatch): void {
     batch.buffer.length = 0;
-    const isUsual = batch.buffer.bytes.length <= 16 * bufferBytes;
+    const isUsual = batch.buffer.bytes.length <= 64 * bufferBytes;
     if (isUsual && this.#spare.length < 4) this.#spare.push(batch.buffer);
   }
 

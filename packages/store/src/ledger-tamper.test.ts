@@ -3,7 +3,7 @@
  * last signature transaction its GCM tag and commit evidence digest, and what follows it. Those
  * are authenticated by the ledger secrets, so decryption refuses them.
  */
-import { isCocoError } from "@coco/base";
+import { bytesToLatin1, type Crypto, isCocoError, latin1ToBytes } from "@coco/base";
 import { createNodeCrypto } from "@coco/base/node";
 import { describe, expect, test } from "vitest";
 import { createCertificate } from "./certificate.testing.ts";
@@ -16,7 +16,33 @@ import { ledgerTable } from "./ledger-tables.ts";
 import { bytesToFile, presentLedgers, readLedger, readMemberKeys } from "./real-ledgers.testing.ts";
 import { singleton, TestService, write } from "./test-service.testing.ts";
 
-const crypto = createNodeCrypto();
+/**
+ * Hundreds of variants of one ledger are audited, with mostly the same signatures: the answers
+ * of the expensive checks are kept. Any changed input is a different question.
+ */
+function createRememberingCrypto(): Crypto {
+  const crypto = createNodeCrypto();
+  const answers = new Map<string, boolean>();
+  const ask = (parts: readonly (string | Uint8Array)[], answer: () => boolean): boolean => {
+    const question = JSON.stringify(parts.map((part) => bytesToLatin1(toBytes(part))));
+    const known = answers.get(question) ?? answer();
+    answers.set(question, known);
+    return known;
+  };
+  const toBytes = (part: string | Uint8Array) =>
+    typeof part === "string" ? latin1ToBytes(part) : part;
+  return {
+    ...crypto,
+    verify: (algorithm, ...rest) =>
+      ask([algorithm, ...rest], () => crypto.verify(algorithm, ...rest)),
+    verifyEcdsaSha256: (...rest) =>
+      ask(["sha256", ...rest], () => crypto.verifyEcdsaSha256(...rest)),
+    isIssuedBy: (certificate, issuer) =>
+      ask(["issued", certificate.der, issuer.der], () => crypto.isIssuedBy(certificate, issuer)),
+  };
+}
+
+const crypto = createRememberingCrypto();
 /** The two smallest ledgers, and one with all the older entry types. */
 const ledgers = presentLedgers().filter(({ name }) =>
   ["acme_containing_service", "live_service", "sgx_service"].includes(name),

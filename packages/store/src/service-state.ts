@@ -47,6 +47,8 @@ const serviceStatusAfter: Readonly<Record<string, readonly string[]>> = {
   Open: ["Recovering"],
 };
 
+const parsedCountMax = 1000;
+
 function fail(detail: string): CocoError {
   return ledgerErrors.create("BadLedger", detail);
 }
@@ -56,6 +58,9 @@ export class ServiceState {
   readonly #certificates: Certificates & Verifier;
   /** Keys of all identities so far, latin1 of their DER form. */
   readonly #serviceKeys = new Set<string>();
+  readonly #parsed = new Map<string, CertificateInfo>();
+  /** Certificates that the identity in force has issued, as far as that was checked. */
+  readonly #issued = new Set<CertificateInfo>();
   readonly #nodes = new Map<string, NodeState>();
   #identity: ServiceIdentity | undefined;
   #status: string | undefined;
@@ -157,14 +162,21 @@ export class ServiceState {
     const before = this.#identity;
     const isSameKey =
       before !== undefined && equalBytes(before.certificate.publicKey, certificate.publicKey);
+    this.#issued.clear();
     this.#serviceKeys.add(bytesToLatin1(certificate.publicKey));
     this.#identity = { certificate, pem, sinceSeqno: isSameKey ? before.sinceSeqno : seqno };
     this.#status = status;
   }
 
+  /** The same few certificates come again with every signature. */
   #parse(pem: string): CertificateInfo {
+    const known = this.#parsed.get(pem);
+    if (known !== undefined) return known;
     try {
-      return this.#certificates.parse(pemToDer(pem));
+      const certificate = this.#certificates.parse(pemToDer(pem));
+      if (this.#parsed.size >= parsedCountMax) this.#parsed.clear();
+      this.#parsed.set(pem, certificate);
+      return certificate;
     } catch (cause) {
       if (isCocoError(cause)) throw fail(cause.message);
       throw cause;
@@ -209,8 +221,11 @@ export class ServiceState {
     const identity = this.#identity;
     if (identity === undefined) throw refuse("there is no service yet");
     // Time is not checked: certificates of a past ledger have expired, its signatures have not.
-    if (!this.#certificates.isIssuedBy(certificate, identity.certificate)) {
-      throw refuse("its certificate was not issued by the service");
+    if (!this.#issued.has(certificate)) {
+      if (!this.#certificates.isIssuedBy(certificate, identity.certificate)) {
+        throw refuse("its certificate was not issued by the service");
+      }
+      this.#issued.add(certificate);
     }
     this.#isEndorsementNeeded = true;
   }
