@@ -1,5 +1,5 @@
 /** The request object that handlers get. */
-import type { AppRequest, Caller } from "../application.ts";
+import type { AppRequest, Caller, RequestHeaders } from "../application.ts";
 import { bytesToBuffer, expectCount, hostFunctions } from "../ccf-api/host-function.ts";
 import type { Invocation, InvocationSlot } from "../ccf-api/invocation.ts";
 import { bytesToText } from "../ccf-api/text.ts";
@@ -17,23 +17,12 @@ export function createRequestBody(slot: InvocationSlot): object {
   });
 }
 
-/**
- * The object is the handler's own: it may change it. Parts that most handlers never read are made
- * at the first use.
- */
+/** The object is the handler's own: it may change it and everything in it. */
 export function createScriptRequest(invocation: Invocation, prefix: string, body: object): object {
   const { request, context } = invocation;
   const path = prefix + request.path;
-  let headers: unknown;
-  let caller: unknown;
   return {
-    get headers() {
-      headers ??= Object.fromEntries(request.headers.entries());
-      return headers;
-    },
-    set headers(value: unknown) {
-      headers = value;
-    },
+    headers: headersToObject(request.headers),
     query: request.query,
     path,
     method: request.method,
@@ -42,19 +31,37 @@ export function createScriptRequest(invocation: Invocation, prefix: string, body
     url: request.query === "" ? path : `${path}?${request.query}`,
     params: { ...context.params },
     body,
-    get caller() {
-      caller ??= callerToObject(context.caller);
-      return caller;
-    },
-    set caller(value: unknown) {
-      caller = value;
-    },
+    caller: callerToObject(context.caller),
   };
 }
 
-/** A fresh copy of JSON data. */
+function headersToObject(headers: RequestHeaders): Record<string, string> {
+  const object: Record<string, string> = {};
+  for (const [name, value] of headers.entries()) setOwn(object, name, value);
+  return object;
+}
+
+/** An assignment to `__proto__` would change the object instead. */
+function setOwn(object: object, name: string, value: unknown): void {
+  if (name === "__proto__") {
+    Object.defineProperty(object, name, {
+      value,
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  } else {
+    (object as Record<string, unknown>)[name] = value;
+  }
+}
+
+/** A fresh copy of JSON data; absent data is null. */
 function copyData(data: unknown): unknown {
-  return data === undefined ? null : JSON.parse(JSON.stringify(data));
+  if (typeof data !== "object" || data === null) return data ?? null;
+  if (Array.isArray(data)) return data.map(copyData);
+  const copy = {};
+  for (const [name, value] of Object.entries(data)) setOwn(copy, name, copyData(value));
+  return copy;
 }
 
 function callerToObject(caller: Caller): Record<string, unknown> {

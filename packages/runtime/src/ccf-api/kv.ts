@@ -2,7 +2,7 @@
  * `ccf.kv`: tables by name, with keys and values in ArrayBuffers. Beyond CCF: `entries`, `keys`,
  * `values` and `range` in bytewise order of keys.
  */
-import { bytesToLatin1, CocoError, latin1ToBytes } from "@coco/base";
+import { bytesToLatin1, CocoError } from "@coco/base";
 import { accessToRights, type Table, type TextRangeOptions, tableNameToClass } from "@coco/store";
 import { isInterruption, markInterruption } from "../interruption.ts";
 import { lockdownOnce } from "../ses/lockdown.ts";
@@ -48,7 +48,10 @@ export interface KvRangeOptions {
 const keptHandlesMax = 1024;
 
 function textToKvBuffer(text: string): ArrayBuffer {
-  return latin1ToBytes(text).buffer as ArrayBuffer;
+  const buffer = new ArrayBuffer(text.length);
+  const bytes = new Uint8Array(buffer);
+  for (let index = 0; index < text.length; index += 1) bytes[index] = text.charCodeAt(index);
+  return buffer;
 }
 
 /** `ccf.kv` over the transaction that `slot` names. Not yet hardened. */

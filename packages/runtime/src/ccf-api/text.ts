@@ -4,13 +4,15 @@ import { utf8ToBytes } from "@coco/base";
 /** UTF-8 in a fresh ArrayBuffer. */
 export function textToBuffer(text: string): ArrayBuffer {
   const length = text.length;
-  const bytes = new Uint8Array(length);
+  // In this order, because a view that is made first has to be moved to a buffer of its own.
+  const buffer = new ArrayBuffer(length);
+  const bytes = new Uint8Array(buffer);
   for (let index = 0; index < length; index += 1) {
     const code = text.charCodeAt(index);
     if (code > 127) return encodeBeyondAscii(text);
     bytes[index] = code;
   }
-  return bytes.buffer;
+  return buffer;
 }
 
 function encodeBeyondAscii(text: string): ArrayBuffer {
