@@ -1,6 +1,10 @@
 /** The applications of an executor, and what they need from the node. */
 import { bytesToLatin1, type Log } from "@coco/base";
-import { createConstitution, createGovernanceApplication, governanceTables } from "@coco/governance";
+import {
+  createConstitution,
+  createGovernanceApplication,
+  governanceTables,
+} from "@coco/governance";
 import {
   type Application,
   type AppRequest,
@@ -9,9 +13,9 @@ import {
   createScriptApplication,
   createSesEngine,
   type Endpoint,
-  type Guard,
   readRuntimeOptions,
   refusalToResponse,
+  tableNames,
 } from "@coco/runtime";
 import {
   type AppendedTransaction,
@@ -30,11 +34,12 @@ import { LedgerEntries } from "../historical/ledger-entries.ts";
 import { CertificateServices } from "./certificate-services.ts";
 import type { ExecutorConsensus } from "./consensus-port.ts";
 import type { Authentication, Dispatcher, HistoricalLookup } from "./dispatcher.ts";
+import type { RunLimits } from "./execution-watch.ts";
 import type { ExecutorData, ExecutorReport } from "./executor-messages.ts";
+import { createExecutorMetrics } from "./executor-metrics.ts";
+import { keyToId } from "./identities.ts";
 import type { LedgerDisk } from "./ledger-disk.ts";
 import type { LedgerPipeline } from "./ledger-pipeline.ts";
-import { keyToId } from "./identities.ts";
-import { createExecutorMetrics } from "./executor-metrics.ts";
 import { CoreNodeServices } from "./node-services.ts";
 import type { ServiceState } from "./service-state.ts";
 
@@ -46,13 +51,12 @@ export interface ApplicationsOptions {
   readonly disk: LedgerDisk;
   readonly log: Log;
   readonly report: (report: ExecutorReport) => void;
-  readonly dispatcherStats: () => Dispatcher["stats"];
+  readonly dispatcherStats: () => Dispatcher<never>["stats"];
   readonly commitWaiterCount: () => number;
 }
 
 export interface ExecutorApplications {
   readonly list: readonly Application[];
-  readonly guard: Guard;
   readonly historical: HistoricalCache;
   /** PEM, as renewed last. */
   serviceCertificate(): string;
@@ -60,8 +64,7 @@ export interface ExecutorApplications {
   authenticate(endpoint: Endpoint, request: AppRequest, transaction: Transaction): Authentication;
   lookUpHistorical(request: AppRequest): HistoricalLookup;
   isServiceOpen(transaction: Transaction): boolean;
-  executionTimeMs(): number;
-  onTerminated(): void;
+  runLimits(): RunLimits;
   onAppended(appended: AppendedTransaction, changes: Changes): void;
   onCommitted(seqno: number): void;
   stop(): void;
@@ -157,6 +160,24 @@ function createOpenCheck(): (transaction: Transaction) => boolean {
   };
 }
 
+/** The voted limits of handlers, read again only when their row has changed. */
+function createRunLimits({ store }: ServiceState): () => RunLimits {
+  let lastText: string | undefined;
+  let limits: RunLimits | undefined;
+  return () => {
+    const transaction = store.begin("node");
+    const text = transaction.table(tableNames.runtimeOptions).getText(singletonText);
+    if (limits === undefined || text !== lastText) {
+      const { max_execution_time_ms: timeMs, max_heap_bytes: growthBytesMax } =
+        readRuntimeOptions(transaction);
+      limits = { timeMs, growthBytesMax };
+      lastText = text;
+    }
+    transaction.discard();
+    return limits;
+  };
+}
+
 /** Keeps up with certificates that proposals renew. */
 function followCertificates(
   changes: Changes,
@@ -214,7 +235,6 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
       withCommonEndpoints(governance, ports),
       createNodeApplication(ports),
     ],
-    guard,
     historical,
     serviceCertificate: () => certificates.service,
     nodeCertificate: () => certificates.node,
@@ -228,9 +248,7 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
       return lookUpHistoricalState(historical, consensus, store.begin("node"), request);
     },
     isServiceOpen: createOpenCheck(),
-    executionTimeMs: () => readRuntimeOptions(store.begin("node")).max_execution_time_ms,
-    // A program that was terminated is marked by its cache, which does not use it again.
-    onTerminated: () => undefined,
+    runLimits: createRunLimits(state),
     onAppended: (_, changes) => followCertificates(changes, state.nodeId, certificates),
     onCommitted: () => undefined,
     stop: () => clearInterval(timer),

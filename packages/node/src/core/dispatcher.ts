@@ -1,11 +1,12 @@
 /**
  * Serves batches of requests: routes, identifies the caller, runs the application on a store
- * transaction, commits, answers. Everything that application code can reach runs inside one time
- * guard per batch, which may terminate it at any instruction (docs/adr/0001-batch-guard.md); so
- * inside the guard each step leaves its result in one assignment, and answers are encoded outside.
+ * transaction, commits, answers. While application code runs, the supervisor may terminate it at any
+ * instruction (docs/adr/0001-watched-handlers.md): the whole batch is unwound then, so its state is
+ * kept here, and `recover` goes on with the request after.
  */
-import { assert, type Crypto, isCocoError, type Log } from "@coco/base";
+import type { Crypto, Log } from "@coco/base";
 import {
+  type Admitted,
   type Application,
   type AppRequest,
   type AppResponse,
@@ -13,7 +14,6 @@ import {
   type Endpoint,
   type EndpointMatch,
   type ExecutionContext,
-  type Guard,
   type HistoricalAccess,
   type HistoricalState,
   type Outcome,
@@ -24,6 +24,7 @@ import type { Access, Store, Transaction } from "@coco/store";
 import type { ConsensusPort } from "../api/ports.ts";
 import type { RequestView } from "../wire.ts";
 import { errorToResponse } from "./error-responses.ts";
+import type { RunLimits, WatchedRuns } from "./execution-watch.ts";
 import type { LedgerPipeline } from "./ledger-pipeline.ts";
 
 /** What a request came to. Transaction ids are given as text, ready for the header. */
@@ -52,10 +53,9 @@ export interface DispatcherOptions {
   readonly store: Store;
   readonly pipeline: LedgerPipeline;
   readonly consensus: ConsensusPort;
-  readonly guard: Guard;
+  readonly watch: WatchedRuns;
   readonly crypto: Crypto;
   readonly log: Log;
-  readonly nowMs: () => number;
   readonly authenticate: (
     endpoint: Endpoint,
     request: AppRequest,
@@ -65,105 +65,79 @@ export interface DispatcherOptions {
   readonly lookUpHistorical: (request: AppRequest) => HistoricalLookup;
   /** Whether users may use applications: the service is open. */
   readonly isServiceOpen: (transaction: Transaction) => boolean;
-  /** Milliseconds that a handler may take, as voted. */
-  readonly executionTimeMs: () => number;
-  /** A handler was terminated: interpreters that may be inconsistent must go. */
-  readonly onTerminated: () => void;
+  /** What a handler may use, as voted. */
+  readonly runLimits: () => RunLimits;
   readonly uncommittedCountMax: number;
 }
 
-/** Requests of one guarded run at most. */
-const guardedCountMax = 64;
 const conflictRetryCountMax = 30;
-/** Share of the time limit after which a batch takes no further handler. */
-const batchShare = 0.1;
 
-interface Running {
-  readonly request: RequestView;
-  /** Known before the commit, so that a commit that was terminated late can still be answered. */
-  outcome:
-    | { readonly response: AppResponse; readonly claimsDigest: Uint8Array | undefined }
-    | undefined;
+/** A batch that is being served, or that was cut short by a termination. */
+interface Batch<Front> {
+  readonly front: Front;
+  readonly requests: readonly RequestView[];
+  /** Of the request that is being served. */
+  index: number;
 }
 
-export class Dispatcher {
+export class Dispatcher<Front> {
   readonly #options: DispatcherOptions;
   readonly #applications = new Map<string, Application>();
-  #answers: Answer[] = [];
-  #running: Running | undefined;
-  #pushedSeqno: number;
+  readonly #send: (front: Front, answer: Answer) => void;
+  #batch: Batch<Front> | undefined;
+  /** Of the handler that runs. */
+  #transaction: Transaction | undefined;
   /** Figures for metrics. */
   readonly stats = { requestCount: 0, errorCount: 0, conflictCount: 0, terminatedCount: 0 };
 
-  constructor(options: DispatcherOptions) {
+  constructor(options: DispatcherOptions, send: (front: Front, answer: Answer) => void) {
     this.#options = options;
-    this.#pushedSeqno = options.store.seqno;
+    this.#send = send;
     for (const application of options.applications) {
       this.#applications.set(application.prefix, application);
     }
   }
 
   /** Serves `requests` in order. */
-  serve(requests: readonly RequestView[]): readonly Answer[] {
-    const { executionTimeMs, guard, nowMs, store } = this.#options;
-    this.#answers = [];
-    this.#pushedSeqno = store.seqno;
-    const limitMs = executionTimeMs();
-    let index = 0;
-    while (index < requests.length) {
-      const endIndex = Math.min(index + guardedCountMax, requests.length);
-      const endMs = nowMs() + limitMs * batchShare;
-      try {
-        guard.run(limitMs, () => {
-          while (index < endIndex) {
-            this.#serveOne(requests[index]!);
-            index++;
-            if (nowMs() > endMs) break;
-          }
-        });
-      } catch (error) {
-        this.#recover(requests[index]!, error);
-        index++;
-      }
-    }
+  serve(front: Front, requests: readonly RequestView[]): void {
+    this.recover();
     this.stats.requestCount += requests.length;
-    return this.#answers;
+    this.#batch = { front, requests, index: 0 };
+    this.#continue();
   }
 
-  /** After a termination or an error that no handler caught: the store first, then the answer. */
-  #recover(request: RequestView, error: unknown): void {
-    const { store, log, onTerminated } = this.#options;
-    const isOvertime = isCocoError(error) && error.code === "ExecutionTimeLimit";
+  /** To be called after each termination: answers the request that was terminated, and goes on. */
+  recover(): void {
+    const batch = this.#batch;
+    if (batch === undefined) return;
+    const { store, log, watch } = this.#options;
+    const reason = watch.clear();
     store.repair();
-    onTerminated();
-    if (isOvertime) this.stats.terminatedCount++;
-    const isAnswered = this.#answers.at(-1)?.request === request;
-    const { outcome } = this.#running ?? {};
-    if (store.seqno > this.#pushedSeqno && !isAnswered) {
-      const changes = store.changesOf(store.seqno);
-      assert(changes !== undefined && outcome !== undefined, "a commit has changes and an outcome");
-      this.#push(store.seqno, changes, outcome.claimsDigest);
-      this.#answer(request, outcome.response, this.#txIdText(store.seqno), 0, false);
-      return;
+    this.#transaction?.discard();
+    this.#transaction = undefined;
+    this.stats.terminatedCount++;
+    const request = batch.requests[batch.index]!;
+    log("warn", "handler terminated", { method: request.method, path: request.fullPath, reason });
+    const limit = reason === "time" ? "execution time" : "memory";
+    const message = `The handler was stopped: it exceeded the configured limit of ${limit}.`;
+    this.#refuse(request, rpcErrorResponse(500, "InternalError", message));
+    batch.index++;
+    this.#continue();
+  }
+
+  #continue(): void {
+    const batch = this.#batch!;
+    this.#options.watch.setLimits(this.#options.runLimits());
+    for (; batch.index < batch.requests.length; batch.index++) {
+      this.#serveOne(batch.requests[batch.index]!);
     }
-    if (isAnswered) return;
-    log(isOvertime ? "warn" : "error", isOvertime ? "handler terminated" : "request failed", {
-      method: request.method,
-      path: request.fullPath,
-      error: isOvertime ? "time limit" : String(error),
-    });
-    const message = isOvertime
-      ? "Operation took too long to complete: the handler exceeded the configured execution time."
-      : "Exception thrown while executing.";
-    this.#answer(request, rpcErrorResponse(500, "InternalError", message), undefined, 0, false);
+    this.#batch = undefined;
   }
 
   #serveOne(request: RequestView): void {
-    this.#running = { request, outcome: undefined };
     try {
       this.#route(request);
     } catch (error) {
-      if (isCocoError(error) && error.code === "ExecutionTimeLimit") throw error;
       this.#refuse(request, errorToResponse(error, this.#options.log));
     }
   }
@@ -242,8 +216,27 @@ export class Dispatcher {
     const access = accessOf(application, endpoint);
     const transaction = access === lookup.access ? lookup : store.begin(access);
     const admitted = application.admit?.(request) ?? { request };
-    const outcome = application.execute(transaction, admitted, context);
+    this.#transaction = transaction;
+    const outcome = this.#run(application, transaction, admitted, context);
+    this.#transaction = undefined;
     return this.#finish(request, endpoint, transaction, outcome);
+  }
+
+  /** Only code of apps is watched; what else runs here is our own or has a guard of its own. */
+  #run(
+    application: Application,
+    transaction: Transaction,
+    admitted: Admitted,
+    context: ExecutionContext,
+  ): Outcome {
+    if (application.prefix !== "/app") return application.execute(transaction, admitted, context);
+    const { watch } = this.#options;
+    watch.begin();
+    try {
+      return application.execute(transaction, admitted, context);
+    } finally {
+      watch.end();
+    }
   }
 
   /** Commits as the outcome says. @returns false on a conflict */
@@ -262,7 +255,6 @@ export class Dispatcher {
       this.#answer(request, response, txId, 0, false);
       return true;
     }
-    this.#running!.outcome = { response, claimsDigest };
     const result = store.commit(transaction);
     if (result.kind === "conflict") return false;
     if (result.kind === "committed") this.#push(result.seqno, result.changes, claimsDigest);
@@ -284,7 +276,6 @@ export class Dispatcher {
   ): void {
     const { pipeline, consensus } = this.#options;
     pipeline.push({ view: consensus.view, seqno, changes, claimsDigest });
-    this.#pushedSeqno = seqno;
   }
 
   #checkOverload(): AppResponse | undefined {
@@ -315,7 +306,8 @@ export class Dispatcher {
     awaitedSeqno: number,
     wantsReceipt: boolean,
   ): void {
-    this.#answers.push({ request, response, txId, awaitedSeqno, wantsReceipt });
+    const { front } = this.#batch!;
+    this.#send(front, { request, response, txId, awaitedSeqno, wantsReceipt });
   }
 }
 

@@ -25,7 +25,10 @@ export interface ExecutorSettings {
   readonly subjectAltNames: readonly string[];
   /** As in the nodes table. */
   readonly rpcInterfaces: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  readonly nodeToNodeInterface: { readonly bind_address: string; readonly published_address: string };
+  readonly nodeToNodeInterface: {
+    readonly bind_address: string;
+    readonly published_address: string;
+  };
   readonly nodeData: unknown;
   readonly serviceData: unknown;
   /** Certificates of the service begin this long ago, for clients whose clocks are late. */
@@ -65,6 +68,8 @@ export interface ExecutorData {
   /** Counters of each front worker. */
   readonly frontCounters: readonly SharedArrayBuffer[];
   readonly frontInterfaces: readonly FrontInterfaceFacts[];
+  /** Of `watchSizeBytes`: see execution-watch.ts. */
+  readonly watchMemory: SharedArrayBuffer;
 }
 
 export interface FrontInterfaceFacts {
@@ -76,6 +81,8 @@ export interface FrontInterfaceFacts {
 /** Supervisor to executor. */
 export type ExecutorCommand =
   | { readonly kind: "front"; readonly port: MessagePort }
+  /** A handler was terminated: answer it and go on. */
+  | { readonly kind: "recover" }
   /** Sign and write everything, then report `stopped`. */
   | { readonly kind: "stop" };
 

@@ -137,4 +137,3 @@ export function createExecutorMetrics(options: ApplicationsOptions): MetricsPort
     jwtRefresh: () => ({ attempts: 0, failures: 0, successes: 0 }),
   };
 }
-

@@ -29,6 +29,10 @@ try {
       executor.addFront(command.port);
       return;
     }
+    if (command.kind === "recover") {
+      executor.recover();
+      return;
+    }
     executor.stop().then(() => {
       report({ kind: "stopped" });
       supervisor.close();

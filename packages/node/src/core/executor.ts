@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from "node:worker_threads";
 import { assert, isCocoError, type Log } from "@coco/base";
-import type { Endpoint, AppRequest } from "@coco/runtime";
+import type { AppRequest, Endpoint } from "@coco/runtime";
 import type { Transaction } from "@coco/store";
 import { RequestBatchReader, type RequestView, ResponseBatchWriter } from "../wire.ts";
 import { createApplications, type ExecutorApplications } from "./applications.ts";
@@ -12,6 +12,7 @@ import { CommitWaiters } from "./commit-waiters.ts";
 import { ExecutorConsensus } from "./consensus-port.ts";
 import { type Answer, type Authentication, Dispatcher } from "./dispatcher.ts";
 import { nodeErrors } from "./errors.ts";
+import { WatchedRuns } from "./execution-watch.ts";
 import type { ExecutorData, ExecutorReport, Progress } from "./executor-messages.ts";
 import { LedgerDisk } from "./ledger-disk.ts";
 import { LedgerPipeline } from "./ledger-pipeline.ts";
@@ -40,7 +41,7 @@ export class Executor {
   readonly #disk: LedgerDisk;
   readonly #pipeline: LedgerPipeline;
   readonly #applications: ExecutorApplications;
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatcher: Dispatcher<FrontLink>;
   readonly #waiters: CommitWaiters<FrontLink>;
   readonly #fronts: FrontLink[] = [];
   #deferred: DeferredRequest[] = [];
@@ -87,6 +88,14 @@ export class Executor {
     for (const { port } of this.#fronts) port.close();
   }
 
+  /** The supervisor had a handler terminated. */
+  recover(): void {
+    this.#dispatcher.recover();
+    this.#serveDeferred();
+    this.#post();
+    this.#pipeline.flush();
+  }
+
   #begin(): void {
     const { genesis, engine, nodeId } = this.#state;
     if (genesis !== undefined) {
@@ -107,7 +116,8 @@ export class Executor {
     return {
       view: engine.view,
       committedSeqno: engine.committed().seqno,
-      serviceCertificate: this.#applications?.serviceCertificate() ?? this.#state.serviceCertificate,
+      serviceCertificate:
+        this.#applications?.serviceCertificate() ?? this.#state.serviceCertificate,
       nodeCertificate: this.#applications?.nodeCertificate() ?? this.#state.nodeCertificate,
       selfSignedCertificate: this.#state.selfSignedCertificate,
     };
@@ -132,20 +142,14 @@ export class Executor {
   }
 
   #serve(front: FrontLink, requests: readonly RequestView[]): void {
-    for (const answer of this.#dispatcher.serve(requests)) {
-      if (answer.awaitedSeqno > 0) this.#waiters.add(front, answer);
-      else this.#respond(front, answer);
-    }
+    this.#dispatcher.serve(front, requests);
     this.#serveDeferred();
   }
 
   #serveDeferred(): void {
     while (this.#deferred.length > 0 && this.#pipeline.settle()) {
       const { front, request } = this.#deferred.shift()!;
-      for (const answer of this.#dispatcher.serve([request])) {
-        if (answer.awaitedSeqno > 0) this.#waiters.add(front, answer);
-        else this.#respond(front, answer);
-      }
+      this.#dispatcher.serve(front, [request]);
     }
   }
 
@@ -209,29 +213,31 @@ export class Executor {
     });
   }
 
-  #createDispatcher(consensus: ExecutorConsensus): Dispatcher {
+  #createDispatcher(consensus: ExecutorConsensus): Dispatcher<FrontLink> {
     const { store, crypto } = this.#state;
     const applications = this.#applications;
-    return new Dispatcher({
+    const options = {
       applications: applications.list,
       store,
       pipeline: this.#pipeline,
       consensus,
-      guard: applications.guard,
+      watch: new WatchedRuns(this.#data.watchMemory),
       crypto,
       log: this.#log,
-      nowMs: () => performance.now(),
       authenticate: (
         endpoint: Endpoint,
         request: AppRequest,
         transaction: Transaction,
       ): Authentication => applications.authenticate(endpoint, request, transaction),
       historical: applications.historical,
-      lookUpHistorical: (request) => applications.lookUpHistorical(request),
-      isServiceOpen: (transaction) => applications.isServiceOpen(transaction),
-      executionTimeMs: () => applications.executionTimeMs(),
-      onTerminated: () => applications.onTerminated(),
+      lookUpHistorical: (request: AppRequest) => applications.lookUpHistorical(request),
+      isServiceOpen: (transaction: Transaction) => applications.isServiceOpen(transaction),
+      runLimits: () => applications.runLimits(),
       uncommittedCountMax: this.#data.settings.uncommittedCountMax,
+    };
+    return new Dispatcher<FrontLink>(options, (front, answer) => {
+      if (answer.awaitedSeqno > 0) this.#waiters.add(front, answer);
+      else this.#respond(front, answer);
     });
   }
 

@@ -50,6 +50,11 @@ export class LedgerDisk {
     return this.#queuedBytes > queuedBytesMax;
   }
 
+  /** Work is going on: what comes now will wait. */
+  get isBusy(): boolean {
+    return this.#running !== undefined;
+  }
+
   pushBatch(batch: LedgerBatch, hasSignature: boolean): void {
     for (const write of batch.writes) this.#queuedBytes += write.bytes.length;
     this.#push({ kind: "batch", batch, hasSignature });
@@ -72,9 +77,7 @@ export class LedgerDisk {
   #push(job: Job): void {
     if (this.#failed) return;
     this.#queue.push(job);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run();
   }
 
   async #run(): Promise<void> {
@@ -83,17 +86,23 @@ export class LedgerDisk {
         const jobs = this.#queue;
         this.#queue = [];
         this.#queuedBytes = 0;
-        await this.#perform(jobs);
+        const seqno = await this.#perform(jobs);
+        const isIdle = this.#queue.length === 0;
+        if (isIdle) this.#running = undefined;
+        // Who hears this may push the next job, which then begins a run of its own.
+        if (seqno > 0) this.#options.onPersisted(seqno);
+        if (isIdle) return;
       }
     } catch (error) {
+      this.#running = undefined;
       this.#failed = true;
       this.#queue = [];
       this.#options.onError(error);
     }
   }
 
-  /** Writes all of `jobs`; one flush at the end covers every signature among them. */
-  async #perform(jobs: readonly Job[]): Promise<void> {
+  /** Writes all of `jobs`; one flush at the end covers every signature among them. @returns the last seqno */
+  async #perform(jobs: readonly Job[]): Promise<number> {
     let seqno = 0;
     let mustFlush = false;
     for (const job of jobs) {
@@ -107,7 +116,7 @@ export class LedgerDisk {
       this.#options.onWritten(job.batch);
     }
     if (mustFlush && this.#open !== undefined) await this.#flush(this.#open.handle);
-    if (seqno > 0) this.#options.onPersisted(seqno);
+    return seqno;
   }
 
   async #write(write: LedgerWrite): Promise<void> {

@@ -70,6 +70,8 @@ export interface LedgerPipelineOptions {
 
 /** Executed transactions behind a signature that is being made, at most. */
 const waitingCountMax = 20_000;
+/** Bytes that wait for a busy disk before a write is queued behind the one that runs. */
+const gatheredBytesMax = 1024 * 1024;
 /**
  * A signature pair costs milliseconds of processor time. Beginning one only after this many times
  * its duration keeps signing below a fifth of the machine when it is slow or busy.
@@ -127,7 +129,7 @@ export class LedgerPipeline {
   flush(): void {
     if (this.#isSigning || this.#isStopped) return;
     this.#append();
-    this.#write(false);
+    this.#write();
     this.#maybeSign();
   }
 
@@ -145,8 +147,10 @@ export class LedgerPipeline {
     this.stats.appendedCount += waiting.length;
   }
 
-  #write(hasSignature: boolean): void {
+  /** While the disk is busy, what is appended gathers: the next write takes all of it. */
+  #write(): void {
     const { writer, disk, engine } = this.#options;
+    if (disk.isBusy && writer.pendingBytes < gatheredBytesMax) return;
     const batch = writer.takeBatch();
     if (batch === undefined) return;
     this.stats.batchCount++;
@@ -154,7 +158,7 @@ export class LedgerPipeline {
     this.#marks = [];
     const { startSeqno: firstSeqno, endSeqno: lastSeqno } = batch;
     engine.propose({ view: engine.view, firstSeqno, lastSeqno, marks });
-    disk.pushBatch(batch, hasSignature);
+    disk.pushBatch(batch, marks.length > 0);
     this.#takeEffects();
   }
 
@@ -229,7 +233,7 @@ export class LedgerPipeline {
     this.#lastSignatureDurationMs = nowMs() - startMs;
     this.stats.signatureCount++;
     this.stats.signatureMs += this.#lastSignatureDurationMs;
-    this.#write(true);
+    this.#write();
     this.#append();
     this.#options.onSettled();
     this.flush();
@@ -242,6 +246,7 @@ export class LedgerPipeline {
     assert(view !== undefined, "what is on disk was proposed");
     engine.persisted({ view, seqno });
     this.#takeEffects();
+    this.#write();
   }
 
   #takeEffects(): void {
@@ -264,6 +269,10 @@ export class LedgerPipeline {
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
     this.#isStopped = true;
+    do {
+      this.#write();
+      await this.#options.disk.drain();
+    } while (this.#options.writer.pendingBytes > 0);
     await this.#options.disk.close();
   }
 }

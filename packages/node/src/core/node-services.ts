@@ -145,7 +145,10 @@ export class CoreNodeServices implements NodeServices, RecoveryServices {
         encryptionPublicKey,
         role,
       });
-    const members = [...participants.map(toMember("Participant")), ...owners.map(toMember("Owner"))];
+    const members = [
+      ...participants.map(toMember("Participant")),
+      ...owners.map(toMember("Owner")),
+    ];
     return createRecoveryShares({ crypto: this.#options.crypto, latest, members, threshold });
   }
 
@@ -153,7 +156,8 @@ export class CoreNodeServices implements NodeServices, RecoveryServices {
   #endorseOwnIdentity(transaction: Transaction): void {
     const { serviceKey, nowMs } = this.#options;
     const begin = governanceTables.serviceInfo.get(transaction)?.current_service_create_txid;
-    if (begin === undefined) throw nodeErrors.create("StartFailed", "the service has no create txid");
+    if (begin === undefined)
+      throw nodeErrors.create("StartFailed", "the service has no create txid");
     const headers = new Map<number | string, Map<number | string, number | string>>([
       [cwtClaims, new Map([[issuedAt, Math.floor(nowMs() / 1000)]])],
       ["ccf.v1", new Map([["epoch.start.txid", begin]])],

@@ -3,13 +3,7 @@ import { assert, bytesToHex, type Crypto, utf8ToBytes } from "@coco/base";
 import { createNodeCrypto, pemToSigningKey, type SigningKey } from "@coco/base/node";
 import { createSingleNodeEngine, type Engine } from "@coco/consensus";
 import { createGenesis, type NodeInfo } from "@coco/governance";
-import {
-  type Changes,
-  createStore,
-  LedgerSecrets,
-  LedgerWriter,
-  type Store,
-} from "@coco/store";
+import { type Changes, createStore, LedgerSecrets, LedgerWriter, type Store } from "@coco/store";
 import { createVirtualEvidence, evidenceToQuoteInfo, virtualMeasurement } from "@coco/tee";
 import type { ExecutorData } from "./executor-messages.ts";
 import {

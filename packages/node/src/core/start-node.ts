@@ -1,6 +1,6 @@
 /** Starts a node of this process from its configuration. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { open as openInspector, url as inspectorUrl } from "node:inspector";
+import { url as inspectorUrl, open as openInspector } from "node:inspector";
 import { dirname, resolve } from "node:path";
 import { createNodeCrypto } from "@coco/base/node";
 import {
@@ -86,6 +86,7 @@ export async function startNode(
     interfaces: configuration.network.rpcInterfaces.map(toFrontInterface),
     frontLimits: toFrontLimits(configuration),
     frontCount: configuration.front.workerCount,
+    isDebugged: inspectUrl !== undefined,
     executorHeapSizeBytes: configuration.execution.memorySizeBytes,
     log,
     onFailed: (error) => {
@@ -295,4 +296,3 @@ function writeOutputFiles(
   const addresses = Object.entries(urls).map(([name, url]) => [name, url.replace(/^\w+:\/\//, "")]);
   writeOutput(outputFiles.rpcAddressesFile, JSON.stringify(Object.fromEntries(addresses)));
 }
-

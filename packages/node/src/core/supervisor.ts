@@ -14,6 +14,7 @@ import type {
   FrontWorkerData,
 } from "../front/front-options.ts";
 import { nodeErrors } from "./errors.ts";
+import { Watchdog, watchSizeBytes } from "./execution-watch.ts";
 import type {
   ExecutorCommand,
   ExecutorData,
@@ -23,6 +24,7 @@ import type {
   Progress,
 } from "./executor-messages.ts";
 import type { NodeSecrets } from "./node-secrets.ts";
+import { ThreadTerminator } from "./thread-terminator.ts";
 
 export interface SupervisorOptions {
   readonly settings: ExecutorSettings;
@@ -33,8 +35,8 @@ export interface SupervisorOptions {
   readonly frontCount: number;
   /** Heap of the executor; above it the executor is replaced. */
   readonly executorHeapSizeBytes: number;
-  /** Extra flags for the executor thread, for a debugger. */
-  readonly executorArguments?: readonly string[];
+  /** Handlers may stand at breakpoints, so that their limits do not hold. */
+  readonly isDebugged: boolean;
   readonly log: Log;
   /** The node cannot go on; it has stopped serving. */
   readonly onFailed: (error: Error) => void;
@@ -49,6 +51,7 @@ interface FrontThread {
 const restartCountMax = 10;
 const restartWindowMs = 60_000;
 const drainTimeoutMs = 2000;
+const watchIntervalMs = 10;
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -106,9 +109,12 @@ export class Supervisor {
   }
 
   #startExecutor(start: ExecutorStart, counters: readonly SharedArrayBuffer[]): Promise<void> {
-    const { settings, interfaces, executorHeapSizeBytes, executorArguments } = this.#options;
+    const { settings, interfaces, executorHeapSizeBytes } = this.#options;
+    const watchMemory = new SharedArrayBuffer(watchSizeBytes);
+    const terminator = new ThreadTerminator();
     const data: ExecutorData = {
       settings,
+      watchMemory,
       secrets: this.#secrets,
       start,
       frontCounters: counters,
@@ -119,12 +125,14 @@ export class Supervisor {
       })),
     };
     const worker = new Worker(workerUrl("core/executor-worker"), {
+      name: terminator.threadName,
       workerData: data,
       resourceLimits: { maxOldGenerationSizeMb: Math.round(executorHeapSizeBytes / 2 ** 20) },
       // Flags of the process (loaders, conditions) are not for the compiled code of threads.
-      execArgv: [...(executorArguments ?? [])],
+      execArgv: [],
     });
     this.#executor = worker;
+    this.#watch(worker, terminator, watchMemory);
     return new Promise((resolve, reject) => {
       let isReady = false;
       worker.on("message", (report: ExecutorReport) => {
@@ -142,6 +150,26 @@ export class Supervisor {
       worker.on("exit", () => {
         if (isReady && this.#executor === worker) this.#replaceExecutor(counters);
       });
+    });
+  }
+
+  /** Has handlers terminated that exceed their limits, as long as the executor lives. */
+  #watch(worker: Worker, terminator: ThreadTerminator, memory: SharedArrayBuffer): void {
+    if (this.#options.isDebugged) return;
+    const watchdog = new Watchdog({
+      memory,
+      nowMs: () => performance.now(),
+      residentBytes: () => process.memoryUsage.rss(),
+      terminate: () => {
+        terminator.terminate();
+        worker.postMessage({ kind: "recover" } satisfies ExecutorCommand);
+      },
+      onStuck: () => void worker.terminate(),
+    });
+    const timer = setInterval(() => watchdog.check(), watchIntervalMs);
+    worker.once("exit", () => {
+      clearInterval(timer);
+      terminator.close();
     });
   }
 
@@ -256,7 +284,9 @@ export class Supervisor {
   #connectFronts(): void {
     for (const { worker } of this.#fronts) {
       const { port1, port2 } = new MessageChannel();
-      this.#executor?.postMessage({ kind: "front", port: port2 } satisfies ExecutorCommand, [port2]);
+      this.#executor?.postMessage({ kind: "front", port: port2 } satisfies ExecutorCommand, [
+        port2,
+      ]);
       worker.postMessage({ kind: "executor", port: port1 } satisfies FrontCommand, [port1]);
     }
   }
@@ -276,4 +306,3 @@ function workerUrl(name: string): URL {
   const isSource = import.meta.url.endsWith(".ts");
   return new URL(`${isSource ? "../../dist" : ".."}/${name}.js`, import.meta.url);
 }
-
