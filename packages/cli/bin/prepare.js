@@ -22,6 +22,8 @@ const buildStamp = join(root, "node_modules", ".coco-build");
 /** True when the program can run. All talk goes to stderr. */
 export function prepareCheckout() {
   if (!isNodeNewEnough()) return false;
+  // A command that starts another one says that everything is ready.
+  if (process.env.COCO_PREPARED === "1") return true;
   // An installed package has no compiler configuration beside it: it ships its output.
   if (!existsSync(join(root, "tsconfig.base.json"))) return true;
   return installIfNeeded() && buildIfNeeded();

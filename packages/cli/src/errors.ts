@@ -47,6 +47,11 @@ export const cliErrors = defineErrors("cli", {
     title: "The data directory holds something that is not a sandbox",
     next: "Choose another directory with --data",
   },
+  SandboxRunning: {
+    number: 9014,
+    title: "A sandbox runs in the data directory already",
+    next: "Stop it first, or choose another directory with --data",
+  },
   NoLedger: {
     number: 9020,
     title: "There is no ledger in the directory",

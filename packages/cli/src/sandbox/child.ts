@@ -13,6 +13,9 @@ export interface ChildSandbox {
 const entry = fileURLToPath(new URL("../../bin/coco.js", import.meta.url));
 const talkLengthMax = 8192;
 
+/** A built command has been prepared already; tests run from the sources, which may be newer. */
+const isPrepared = import.meta.url.endsWith(".js");
+
 /** Starts `coco sandbox --json` and waits until it is ready. @throws {CocoError} SandboxFailed */
 export function startChildSandbox(
   args: readonly string[],
@@ -20,6 +23,7 @@ export function startChildSandbox(
 ): Promise<ChildSandbox> {
   const child = spawn(process.execPath, [entry, "sandbox", "--json", ...args], {
     stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...(isPrepared && { COCO_PREPARED: "1" }) },
   });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const end = () => {

@@ -28,3 +28,4 @@ export interface SandboxFacts {
 export const sandboxFactsFile = "sandbox.json";
 export const sandboxLogFile = "node.log";
 export const sandboxConstitutionFile = "constitution.js";
+export const sandboxPidFile = "node.pid";

@@ -1,8 +1,8 @@
 /** The one place where the command line touches @coco/node. */
-import { createWriteStream } from "node:fs";
+import { createWriteStream, rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeFile } from "../files.ts";
-import { sandboxConstitutionFile } from "./facts.ts";
+import { sandboxConstitutionFile, sandboxPidFile } from "./facts.ts";
 import type { Workspace } from "./workspace.ts";
 
 export interface SandboxNodeOptions {
@@ -50,6 +50,7 @@ export async function startSandboxNode(options: SandboxNodeOptions): Promise<San
     inspectUrl: node.inspectUrl,
     stop: async () => {
       await node.stop();
+      rmSync(join(workspace.directory, sandboxPidFile), { force: true });
       await new Promise<void>((resolve) => log.end(() => resolve()));
     },
   };
@@ -93,7 +94,7 @@ function toNodeConfig(options: SandboxNodeOptions, constitutionFiles: readonly s
     },
     output_files: {
       node_certificate_file: join(workspace.directory, "node_cert.pem"),
-      pid_file: join(workspace.directory, "node.pid"),
+      pid_file: join(workspace.directory, sandboxPidFile),
     },
     ledger: { directory: workspace.ledger },
     snapshots: { directory: workspace.snapshots },

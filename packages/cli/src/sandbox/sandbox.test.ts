@@ -1,7 +1,8 @@
+import { execFileSync, type StdioOptions } from "node:child_process";
 import { createHash } from "node:crypto";
 import { appendFileSync, cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { pemToSigningKey } from "@coco/base/node";
 import type { Connection } from "@coco/client";
 import { connectNode } from "@coco/client/node";
@@ -10,6 +11,7 @@ import { templateDirectory } from "../app/templates.ts";
 import { coco, createTestDirectory, type RunResult } from "../run.testing.ts";
 import { type ChildSandbox, startChildSandbox } from "./child.ts";
 
+const root = resolve(import.meta.dirname, "../../../..");
 const temporary = createTestDirectory();
 const data = join(temporary, "sandbox");
 const app = join(temporary, "app");
@@ -42,6 +44,12 @@ afterAll(async () => {
 /** A command against the sandbox of this file. */
 const here = (...line: readonly string[]): Promise<RunResult> =>
   coco([...line, "--sandbox", data, "--json"]);
+
+/** Runs a program from the project's root; its errors are not shown. */
+function runQuietly(args: readonly string[]): Buffer {
+  const stdio: StdioOptions = ["ignore", "pipe", "ignore"];
+  return execFileSync(process.execPath, [...args], { cwd: root, stdio });
+}
 
 /** Asks until the answer fits, because a reload takes a moment. */
 async function until(isDone: () => Promise<boolean>, timeoutMs = 20_000): Promise<void> {
@@ -175,6 +183,24 @@ describe("a sandbox", () => {
     expect(json()).toMatchObject({ proposalState: "Accepted" });
   });
 
+  // Goal: the notary example runs: its client registers a file and verifies the receipt offline.
+  test("the notary example", async () => {
+    const example = join(root, "examples", "notary");
+    expect((await here("app", "deploy", example)).code).toBe(0);
+    const client = join(example, "client.mjs");
+    const facts = join(data, "sandbox.json");
+    const run = () => runQuietly([client, "README.md", facts]);
+    expect(run().toString("utf8")).toMatch(
+      /^README\.md is registered in transaction 2\.\d+, under/,
+    );
+    const digest = createHash("sha256")
+      .update(readFileSync(join(root, "README.md")))
+      .digest("hex");
+    const found = (await user.query(`/app/documents/${digest}`)).json();
+    expect(found).toEqual({ owner: sandbox.facts.users[0]!.id, title: "README.md" });
+    expect(run).toThrow();
+  });
+
   // Goal: a port that is taken and a directory with other things are refused before anything runs.
   test("preflight checks", async () => {
     const server = createServer();
@@ -189,6 +215,9 @@ describe("a sandbox", () => {
     const foreign = await coco(["sandbox", "--port", "0", "--data", temporary, "--fresh"]);
     expect(foreign.code).toBe(1);
     expect(foreign.talk).toContain("COCO-9013");
+    const second = await coco(["sandbox", "--port", "0", "--data", data, "--fresh"]);
+    expect(second.code).toBe(1);
+    expect(second.talk).toContain("COCO-9014");
     expect(existsSync(app)).toBe(true);
   });
 

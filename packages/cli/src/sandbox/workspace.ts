@@ -11,6 +11,7 @@ import {
   sandboxConstitutionFile,
   sandboxFactsFile,
   sandboxLogFile,
+  sandboxPidFile,
 } from "./facts.ts";
 
 export interface Workspace {
@@ -39,12 +40,12 @@ const ownNames: ReadonlySet<string> = new Set([
   "ledger",
   "snapshots",
   "node.json",
-  "node.pid",
   "node_cert.pem",
   "service_cert.pem",
   sandboxConstitutionFile,
   sandboxFactsFile,
   sandboxLogFile,
+  sandboxPidFile,
 ]);
 const identityFile = /^(?:member|user)[0-9]+_(?:cert|privk|enc_privk|enc_pubk)\.pem$/;
 
@@ -56,6 +57,7 @@ function isOwn(name: string): boolean {
 export async function createWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const directory = resolve(options.directory);
   checkOwn(directory);
+  checkNotRunning(directory);
   if (options.isFresh) removeOwn(directory);
   const ledger = join(directory, "ledger");
   const snapshots = join(directory, "snapshots");
@@ -114,6 +116,23 @@ function checkOwn(directory: string): void {
   if (foreign === undefined) return;
   const detail = `${directory} holds ${foreign}`;
   throw cliErrors.create("SandboxDataExists", detail, { path: directory });
+}
+
+/** Two sandboxes in one directory would destroy each other's ledger. */
+function checkNotRunning(directory: string): void {
+  const path = join(directory, sandboxPidFile);
+  if (!existsSync(path)) return;
+  const pid = Number(readText(path));
+  try {
+    process.kill(pid, 0);
+  } catch {
+    // No such process: an earlier sandbox ended without tidying up.
+    return;
+  }
+  throw cliErrors.create("SandboxRunning", `${directory}, process ${pid}`, {
+    path: directory,
+    pid,
+  });
 }
 
 function removeOwn(directory: string): void {
