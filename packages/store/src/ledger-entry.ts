@@ -18,7 +18,7 @@ export const entryFlag = { endChunkAfter: 1, endChunkBefore: 2 } as const;
 export const entryHeaderBytes = 8;
 /** Tag 16 bytes, IV 12 bytes. */
 export const gcmHeaderBytes = 28;
-export const entryVersion = 1;
+const entryVersion = 1;
 /** Bytes before the public domain: header, GCM header, length of the public domain. */
 export const entryPrefixBytes = entryHeaderBytes + gcmHeaderBytes + 8;
 /** A chunk's position table has 32-bit offsets, so no entry can be as long as this. */

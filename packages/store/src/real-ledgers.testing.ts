@@ -33,7 +33,7 @@ function known(
   return { name, ...numbers, rootStart, rootEnd };
 }
 
-export const realLedgers: readonly RealLedger[] = [
+const realLedgers: readonly RealLedger[] = [
   known("acme_containing_service", [22, 8, 8, 22], 3, ["0f99a9c8", "d7d9"]),
   known("cose_flipflop_service", [46, 23, 5, 46], 1, ["ed9a30db", "a343"]),
   known("expired_service", [74, 26, 18, 74], 3, ["75063b27", "b15f7d"]),
@@ -49,10 +49,6 @@ export function presentLedgers(): readonly RealLedger[] {
   const present = realLedgers.filter(({ name }) => existsSync(join(ledgers, name)));
   if (present.length === 0) console.warn(`SKIPPED: no ledgers in ${ledgers} (set COCO_VECTORS)`);
   return present;
-}
-
-export function hasLedgers(): boolean {
-  return existsSync(ledgers);
 }
 
 export function bytesToFile(name: string, bytes: Uint8Array): LedgerFile {

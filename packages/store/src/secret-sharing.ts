@@ -5,7 +5,7 @@ import { ledgerErrors } from "./errors.ts";
 const prime = 0x7fff_ffff;
 /** Ten limbs of 31 bits hold more than 256 bits of entropy. */
 const limbCount = 10;
-export const shareBytes = 4 + 4 * limbCount;
+const shareBytes = 4 + 4 * limbCount;
 
 /** A point of the polynomials. `x` = 0 is the secret itself. */
 export interface Share {

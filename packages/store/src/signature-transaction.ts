@@ -3,7 +3,6 @@ import {
   bytesToBase64,
   bytesToHex,
   type CborValue,
-  type Certificates,
   type CocoError,
   type CoseSign1,
   concatBytes,
@@ -17,7 +16,6 @@ import {
   type Hash,
   isCocoError,
   keyIdToBytes,
-  pemToDer,
   type SignatureAlgorithm,
   utf8ToBytes,
   type Verifier,
@@ -345,17 +343,4 @@ export function checkCoseSignature(
     if (!isCocoError(cause)) throw cause;
   }
   return "the COSE signature over the root does not verify";
-}
-
-/** DER SubjectPublicKeyInfo of a certificate in PEM form; undefined when it cannot be read. */
-export function certificateToPublicKey(
-  certificates: Certificates,
-  pem: string,
-): Uint8Array | undefined {
-  try {
-    return certificates.parse(pemToDer(pem)).publicKey;
-  } catch (cause) {
-    if (isCocoError(cause)) return undefined;
-    throw cause;
-  }
 }

@@ -1,5 +1,5 @@
 import type { Hash } from "@coco/base";
-import { bytesToHex, latin1ToBytes } from "@coco/base";
+import { latin1ToBytes } from "@coco/base";
 import { entryType, type LedgerEntry } from "./ledger-entry.ts";
 import {
   bytesToWords,
@@ -143,9 +143,4 @@ export function entryToLeaf(hash: Hash, entry: LedgerEntry): Uint8Array {
   if (commitEvidenceDigest !== undefined) joined.set(commitEvidenceDigest, 32);
   if (claimsDigest !== undefined) joined.set(claimsDigest, joined.length - 32);
   return new Uint8Array(hash.sha256(joined));
-}
-
-/** Lower-case hexadecimal of a digest in words. */
-export function digestToHex(words: Int32Array): string {
-  return bytesToHex(wordsToBytes(words));
 }

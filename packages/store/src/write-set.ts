@@ -42,7 +42,7 @@ function mapNameToBytes(name: string): Uint8Array {
  * Appends one map: name, read version, number of reads (always 0), writes, removes. Lengths,
  * versions and counts take 8 bytes each, little-endian.
  */
-export function encodeMapChanges(writer: ByteWriter, map: MapChanges<ByteText>): void {
+function encodeMapChanges(writer: ByteWriter, map: MapChanges<ByteText>): void {
   writer.sized(mapNameToBytes(map.name));
   writer.u64(map.readVersion);
   writer.u64(0);
