@@ -1,6 +1,6 @@
-import type { CocoError } from "@coco/base";
+import { type CocoError, isCocoError } from "@coco/base";
 import { type ChunkName, parseChunkName } from "./chunk-name.ts";
-import { ledgerErrors } from "./errors.ts";
+import { errorDetail, ledgerErrors } from "./errors.ts";
 import { decodeEntryHeader, entryFlag, entryHeaderBytes } from "./ledger-entry.ts";
 
 /** A file of the ledger directory, opened for reading at any place. */
@@ -153,7 +153,8 @@ export class ChunkReader {
       try {
         sizeBytes = decodeEntryHeader(header).sizeBytes;
       } catch (cause) {
-        throw failChunk(this.file.name, (cause as Error).message, offset, seqno);
+        if (!isCocoError(cause)) throw cause;
+        throw failChunk(this.file.name, errorDetail(cause), offset, seqno);
       }
     }
     if (sizeBytes <= left) return window.view(offset, sizeBytes);

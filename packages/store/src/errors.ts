@@ -1,5 +1,5 @@
 /** Errors of the store room: 2000 to 2099 the key-value store, 2100 to 2199 the ledger formats. */
-import { defineErrors } from "@coco/base";
+import { type CocoError, defineErrors, type ErrorDescription } from "@coco/base";
 
 /** Errors of the formats: entries, chunks, signatures, receipts, secrets, snapshots. */
 export const ledgerErrors = defineErrors("ledger", {
@@ -99,3 +99,10 @@ export const ledgerErrors = defineErrors("ledger", {
     next: "Split the writes over several transactions",
   },
 });
+
+/** The text of a ledger error without its title, for an error of the same kind around it. */
+export function errorDetail(error: CocoError): string {
+  const descriptions: Readonly<Record<string, ErrorDescription>> = ledgerErrors.descriptions;
+  const start = `${descriptions[error.code]?.title}: `;
+  return error.message.startsWith(start) ? error.message.slice(start.length) : error.message;
+}

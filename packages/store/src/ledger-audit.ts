@@ -15,7 +15,7 @@ import {
   type IncompleteTail,
   type LedgerFile,
 } from "./chunk-reader.ts";
-import { ledgerErrors } from "./errors.ts";
+import { errorDetail, ledgerErrors } from "./errors.ts";
 import { orderLedgerFiles } from "./ledger-directory.ts";
 import { decodeLedgerEntry, entryFlag, entryType, type LedgerEntry } from "./ledger-entry.ts";
 import { createMerkleTree, MerkleTree } from "./merkle-tree.ts";
@@ -312,5 +312,5 @@ export function withPlace(error: CocoError, place: ChunkEntry): CocoError {
     : "BadEntry";
   const at = `${place.file}, byte ${place.offset}, seqno ${place.seqno}`;
   const facts = { ...error.facts, file: place.file, offset: place.offset, seqno: place.seqno };
-  return ledgerErrors.create(code, `${at}: ${error.message}`, facts, error);
+  return ledgerErrors.create(code, `${at}: ${errorDetail(error)}`, facts, error);
 }

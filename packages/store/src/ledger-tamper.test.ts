@@ -339,4 +339,21 @@ describe("what an attacker with the disk can do", () => {
     const report = auditLedger(cut, { crypto, allowIncompleteTail: true });
     expect(report).toMatchObject({ lastTxId: "2.2", incompleteTail: { file: name } });
   });
+
+  // Goal: a node that stops while it ends a chunk leaves a part of the table of positions, which
+  // is no entry; the entries before it are whole.
+  test("a torn table of positions", async () => {
+    const service = await TestService.create();
+    service.writer.requestChunkEnd();
+    await service.sign();
+    const [, bytes] = [...service.directory.files][0]!;
+    const open = bytes.slice(0, bytes.length - 3);
+    open.fill(0, 0, 8);
+    const files = [bytesToFile("ledger_1", open)];
+    expect(judge(files).code).toBe("BadChunk");
+    const report = auditLedger(files, { crypto, allowIncompleteTail: true });
+    expect(report).toMatchObject({ lastTxId: "2.2", incompleteTail: { sizeBytes: 5 } });
+    const without = [bytesToFile("ledger_1", open.slice(0, open.length - 5))];
+    expect(judge(without).text).toContain("table of positions is missing");
+  });
 });

@@ -1,4 +1,4 @@
-import { bytesToHex, isCocoError, utf8ToBytes } from "@coco/base";
+import { bytesToHex, isCocoError, signCoseSign1, utf8ToBytes } from "@coco/base";
 import { createNodeCrypto } from "@coco/base/node";
 import { describe, expect, test } from "vitest";
 import { createCoseReceipt, parseCoseReceipt, verifyCoseReceipt } from "./cose-receipt.ts";
@@ -251,6 +251,26 @@ describe("COSE receipts", () => {
       txId: "2.3",
     });
     expect(bytesToHex(result.root)).toBe(bytesToHex(service.writer.tree.root(5)));
+  });
+
+  // Goal: after a recovery a receipt of the former service verifies with the new certificate,
+  // through the endorsement that the new key gave to the old one, and only through it.
+  test("verify through an endorsement of the former service", async () => {
+    const { cose, service } = await makeReceipts();
+    const next = await TestService.create();
+    const { serviceCertificate } = next;
+    const endorse = (payload: Uint8Array) =>
+      signCoseSign1({ signer: next.serviceKey, headers: new Map(), payload });
+    const check = (endorsements: readonly Uint8Array[]) =>
+      verifyCoseReceipt(crypto, parseCoseReceipt(cose), { serviceCertificate, endorsements });
+    expect(check([endorse(service.serviceKey.publicKey)]).txId).toEqual({ view: 2, seqno: 3 });
+    const refusedBy = (failed: string) => expect.objectContaining({ facts: { check: failed } });
+    expect(() => check([])).toThrow(refusedBy("key"));
+    expect(() => check([endorse(next.nodeKey.publicKey)])).toThrow(refusedBy("key"));
+    const forged = endorse(service.serviceKey.publicKey);
+    forged[forged.length - 1]! ^= 1;
+    expect(() => check([forged])).toThrow(refusedBy("endorsement"));
+    expect(() => check([new Uint8Array(3)])).toThrow(refusedBy("endorsement"));
   });
 
   // Goal: no byte of a COSE receipt can be changed.
