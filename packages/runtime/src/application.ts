@@ -170,6 +170,17 @@ export interface HistoricalAccess {
     expirySeconds: number,
   ): readonly HistoricalState[] | undefined;
   drop(handle: number): void;
+  /**
+   * Seqnos in `first..last` of transactions that wrote `key` of `table`, ascending, at most
+   * `countMax`; undefined while the index is being made. Absent where there are no indexes.
+   */
+  seqnosOf?(
+    table: string,
+    key: Uint8Array,
+    first: number,
+    last: number,
+    countMax: number,
+  ): readonly number[] | undefined;
 }
 
 export interface ExecutionContext {

@@ -79,7 +79,7 @@ interface CurrentCertificates {
 const tickMs = 1000;
 const singletonText = bytesToLatin1(singletonKey);
 
-function createHistorical({ data, state, consensus }: ApplicationsOptions): HistoricalCache {
+function createHistorical({ data, state, consensus, log }: ApplicationsOptions): HistoricalCache {
   const { ledgerDirectory, ledgerReadOnlyDirectories, historicalCacheSizeBytes } = data.settings;
   return new HistoricalCache({
     decoder: { crypto: state.crypto, secrets: () => state.secrets, consensus },
@@ -91,6 +91,7 @@ function createHistorical({ data, state, consensus }: ApplicationsOptions): Hist
     consensus,
     nowMs: () => Date.now(),
     softLimitBytes: historicalCacheSizeBytes,
+    log,
   });
 }
 
@@ -112,6 +113,7 @@ function createNodeApiPorts(
     },
     consensus,
     receipts: historical,
+    indexes: () => historical.indexes.facts(),
     metrics: createExecutorMetrics(options),
     version: data.settings.softwareVersion,
     certificateToNodeId: (der) => keyToId(crypto, crypto.parse(der).publicKey),
@@ -250,7 +252,7 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     isServiceOpen: createOpenCheck(),
     runLimits: createRunLimits(state),
     onAppended: (_, changes) => followCertificates(changes, state.nodeId, certificates),
-    onCommitted: () => undefined,
+    onCommitted: () => historical.indexes.wake(),
     stop: () => clearInterval(timer),
   };
 }

@@ -17,6 +17,11 @@ export const historicalErrors = defineErrors("node", {
     title: "The range of past transactions is too large to be held in memory",
     next: "Ask for a smaller range, or raise historical_cache_soft_limit",
   },
+  IndexRefused: {
+    number: 7804,
+    title: "The table cannot be indexed",
+    next: "Index fewer tables, and only those that the application may read",
+  },
   BadRange: {
     number: 7803,
     title: "The range of past transactions is not one",

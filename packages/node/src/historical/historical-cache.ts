@@ -3,7 +3,7 @@
  * time the reading begins, later the states are there. What nobody has asked for since its expiry
  * goes; what does not fit into memory goes, oldest request first.
  */
-import { assert, isCocoError } from "@coco/base";
+import { assert, isCocoError, type Log } from "@coco/base";
 import type { HistoricalAccess, TxId } from "@coco/runtime";
 import type { ConsensusPort, ReceiptFields, ReceiptPort, ReceiptSearch } from "../api/ports.ts";
 import {
@@ -13,6 +13,8 @@ import {
   type EntryDecoder,
 } from "./committed-entry.ts";
 import { historicalErrors } from "./errors.ts";
+import { IndexService } from "./index-service.ts";
+import { createCommittedSource } from "./indexing.ts";
 import type { EntryPlace, LedgerEntries } from "./ledger-entries.ts";
 
 export interface HistoricalCacheOptions {
@@ -22,6 +24,7 @@ export interface HistoricalCacheOptions {
   readonly nowMs: () => number;
   /** Default 512 MB. */
   readonly softLimitBytes?: number;
+  readonly log: Log;
   /** Called when a reading has ended, well or not: a waiting response can be tried again. */
   readonly onFetched?: () => void;
 }
@@ -47,8 +50,16 @@ export class HistoricalCache implements HistoricalAccess, ReceiptPort {
   readonly #requests = new Map<string, HistoricalRequest>();
   #sizeBytes = 0;
 
+  /** Indexes over what the cache reads. */
+  readonly indexes: IndexService;
+
   constructor(options: HistoricalCacheOptions) {
     this.#options = options;
+    this.indexes = new IndexService({
+      source: createCommittedSource(this),
+      committedSeqno: () => options.consensus.lastCommitted().seqno,
+      log: options.log,
+    });
   }
 
   /** Figures for metrics. */
@@ -72,6 +83,16 @@ export class HistoricalCache implements HistoricalAccess, ReceiptPort {
 
   drop(handle: number): void {
     this.#forget(`range ${handle}`);
+  }
+
+  seqnosOf(
+    table: string,
+    key: Uint8Array,
+    first: number,
+    last: number,
+    countMax: number,
+  ): readonly number[] | undefined {
+    return this.indexes.seqnosOf(table, key, first, last, countMax);
   }
 
   /** The state of one committed transaction; as `range`. */
@@ -144,7 +165,7 @@ export class HistoricalCache implements HistoricalAccess, ReceiptPort {
   /** At once when all entries are in memory; else in the background. */
   #begin(request: HistoricalRequest): void {
     const run = new Run(request.first, request.last, this.#limitBytes, this.#options.decoder);
-    const { entries, onFetched } = this.#options;
+    const { entries } = this.#options;
     const recent = entries.visitRecent(request.first, (place) => run.visit(place));
     if (recent.isDone) {
       this.#finish(request, run.states());
@@ -158,7 +179,10 @@ export class HistoricalCache implements HistoricalAccess, ReceiptPort {
           request.error = error;
         },
       )
-      .finally(() => onFetched?.());
+      .finally(() => {
+        this.indexes.wake();
+        this.#options.onFetched?.();
+      });
   }
 
   get #limitBytes(): number {

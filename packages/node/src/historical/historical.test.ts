@@ -83,6 +83,7 @@ function createCache(ledger: RealLedger, setup: Setup = {}) {
     }),
     consensus: { lastCommitted: () => ({ view: 2, seqno: ledger.committedSeqno }) },
     nowMs: () => setup.now?.ms ?? 0,
+    log: () => {},
     onFetched: () => {
       for (const wake of waiting.splice(0)) wake();
     },
@@ -287,6 +288,17 @@ describe.runIf(hasVectors)("indexes over a real ledger", () => {
     expect(indexer.facts()).toEqual([
       { indexed_watermark: `2.${ledger.committedSeqno}`, name: "signatures" },
     ]);
+  });
+
+  // Goal: an application gets an index of its own tables by asking for it, and of no others.
+  it("makes an index when it is asked for", async () => {
+    const { cache } = createCache(ledger);
+    const ask = () => cache.seqnosOf("records", utf8ToBytes("43"), 1, 40, 10);
+    while (ask() === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(ask()).toEqual([22, 23]);
+    expect(cache.indexes.facts()).toMatchObject([{ name: "seqnos_by_key records" }]);
+    const code = await codeOf(async () => cache.seqnosOf("ccf.internal.x", key, 1, 2, 1));
+    expect(code).toBe("IndexRefused");
   });
 
   // Goal: with memory for one bucket the answers are the same, and memory stays bounded.
