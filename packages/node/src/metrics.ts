@@ -5,7 +5,7 @@
  */
 import { assert } from "@coco/base";
 
-export type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
 
 /** One value of a metric that is read when somebody looks. */
 export interface Sample {
@@ -92,7 +92,7 @@ export class MetricsRegistry {
     return histogram;
   }
 
-  /** All metrics as text; content type `metricsContentType`. */
+  /** All metrics as text of content type `text/plain; version=0.0.4`. */
   toText(): string {
     const lines: string[] = [];
     for (const [name, metric] of this.metrics) {
@@ -108,8 +108,6 @@ export class MetricsRegistry {
     this.metrics.set(name, metric);
   }
 }
-
-export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 /** What the process itself costs: CPU, memory, file descriptors are the operator's first look. */
 export function registerProcessMetrics(registry: MetricsRegistry): void {

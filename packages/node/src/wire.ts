@@ -368,7 +368,7 @@ export function readResponseBatch(batch: ArrayBuffer, onResponse: ResponseSink):
 }
 
 /** The certificate of a session; its fingerprint and PEM are computed when first asked for. */
-export function createSessionCertificate(der: Uint8Array): SessionCertificate {
+function createSessionCertificate(der: Uint8Array): SessionCertificate {
   return new LazyCertificate(der);
 }
 

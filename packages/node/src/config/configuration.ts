@@ -57,7 +57,7 @@ export interface NodeConfiguration {
   readonly historicalCacheSoftLimitBytes: number;
 }
 
-export interface NetworkAddress {
+interface NetworkAddress {
   readonly bindAddress: HostAndPort;
   /** host:port as others are told. */
   readonly publishedAddress: string;
@@ -114,14 +114,14 @@ export interface StartConfiguration {
   readonly coseSignatures: { readonly issuer: string; readonly subject: string };
 }
 
-export interface MemberConfiguration {
+interface MemberConfiguration {
   readonly certificateFile: string;
   readonly encryptionPublicKeyFile: string | undefined;
   readonly dataJsonFile: string | undefined;
   readonly recoveryRole: "NonParticipant" | "Participant" | "Owner" | undefined;
 }
 
-export interface JoinConfiguration {
+interface JoinConfiguration {
   readonly type: "Join";
   readonly serviceCertificateFile: string;
   readonly targetRpcAddress: string;
@@ -133,7 +133,7 @@ export interface JoinConfiguration {
   readonly fetchSnapshotSizeBytesMax: number;
 }
 
-export interface RecoverConfiguration {
+interface RecoverConfiguration {
   readonly type: "Recover";
   readonly serviceCertificateFile: string;
   readonly previousServiceIdentityFile: string;
@@ -142,7 +142,7 @@ export interface RecoverConfiguration {
   readonly selfHealingOpen: SelfHealingOpenConfiguration | undefined;
 }
 
-export interface SelfHealingOpenConfiguration {
+interface SelfHealingOpenConfiguration {
   readonly identity: HealingIdentity | undefined;
   readonly clusterIdentities: readonly HealingIdentity[];
   readonly retryTimeoutMs: number;
@@ -154,7 +154,7 @@ export interface HealingIdentity {
   readonly publishedAddress: string | undefined;
 }
 
-export interface AttestationConfiguration {
+interface AttestationConfiguration {
   readonly platform: "Virtual" | "SNP" | "SGX" | "TDX";
   readonly snpSecurityPolicyFile: string | undefined;
   readonly snpUvmEndorsementsFile: string | undefined;
@@ -166,7 +166,7 @@ export interface AttestationConfiguration {
   }[];
 }
 
-export interface FrontConfiguration {
+interface FrontConfiguration {
   readonly workerCount: number;
   readonly handshakeTimeoutMs: number;
   readonly headTimeoutMs: number;

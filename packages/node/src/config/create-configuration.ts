@@ -45,7 +45,7 @@ export function createConfiguration(json: Readonly<Record<string, unknown>>): {
 }
 
 /** `host:port`, `[v6]:port` or `host`; undefined when it is none of them. */
-export function parseAddress(text: string): HostAndPort | undefined {
+function parseAddress(text: string): HostAndPort | undefined {
   const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:[\]/]+))(?::(\d{1,5}))?$/.exec(text);
   const host = match?.[1] ?? match?.[2];
   const port = Number(match?.[3] ?? "0");

@@ -147,7 +147,7 @@ export async function startFront(setup: Setup = {}) {
 }
 
 /** Collects what the server says. */
-export class Client {
+class Client {
   text = "";
   isClosed = false;
   readonly socket: Socket;

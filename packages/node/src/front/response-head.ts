@@ -35,10 +35,10 @@ export function responseHead(
 }
 
 /** Name of the header that carries view.seqno. */
-export const transactionIdHeader = "x-ms-ccf-transaction-id";
+const transactionIdHeader = "x-ms-ccf-transaction-id";
 
 /** Reason phrase: `NOT_FOUND` for 404. */
-export function statusToReason(status: number): string {
+function statusToReason(status: number): string {
   return reasons[status] ?? "UNKNOWN";
 }
 
