@@ -96,6 +96,8 @@ export function auditLedger(files: Iterable<LedgerFile>, options: AuditOptions):
   return new Auditor(options).run(files);
 }
 
+type ChunkPlace = Omit<ChunkEntry, "bytes">;
+
 class Auditor {
   readonly #crypto: Hash & Verifier & Certificates;
   readonly #options: AuditOptions;
@@ -107,6 +109,9 @@ class Auditor {
   #signatures = 0;
   #coseSignatures = 0;
   #wasLastSignature = false;
+  /** From the last signature on; to name the one that was changed. */
+  #placesSinceSignature: ChunkPlace[] = [];
+  #changedPlace: ChunkPlace | undefined;
   #incompleteTail: AuditReport["incompleteTail"];
 
   constructor(options: AuditOptions) {
@@ -158,7 +163,7 @@ class Auditor {
       try {
         flags = this.#auditEntry(place, flags);
       } catch (cause) {
-        throw isCocoError(cause) ? withPlace(cause, place) : cause;
+        throw isCocoError(cause) ? withPlace(cause, this.#changedPlace ?? place) : cause;
       }
     }
     const bad = (detail: string) =>
@@ -194,6 +199,9 @@ class Auditor {
     this.#tree.append(entryToLeaf(this.#crypto, entry));
     this.#last = entry.txId;
     this.#wasLastSignature = isSignature;
+    if (isSignature) this.#placesSinceSignature = [];
+    const { file, offset, seqno } = place;
+    this.#placesSinceSignature.push({ file, offset, seqno });
     return entry.flags;
   }
 
@@ -233,9 +241,7 @@ class Auditor {
       throw bad("it names another transaction");
     }
     const root = this.#tree.root();
-    if (!equalBytes(root, signature.root)) {
-      throw ledgerErrors.create("BadSignature", "the signed root is not the root of the ledger");
-    }
+    if (!equalBytes(root, signature.root)) throw this.#explainRoot(signature);
     // Type 4 came with a version that signs with the certificates of the tables.
     const isExact = entry.type === entryType.writeSetWithBoth;
     const key = this.#service.signingKey(signature.nodeId, signature.certificate, isExact);
@@ -248,6 +254,24 @@ class Auditor {
     if (key.isEndorsed || signature.cose !== undefined) this.#lastEndorsedSeqno = signature.seqno;
     this.#signatures++;
     this.#lastSigned = entry.txId;
+  }
+
+  /** Finds the transaction whose leaf differs from the one in the tree that was signed. */
+  #explainRoot(signature: RecordedSignature): CocoError {
+    const recorded = MerkleTree.deserialise(signature.serialisedTree);
+    const isSigned =
+      recorded.leafCount === this.#tree.leafCount && equalBytes(recorded.root(), signature.root);
+    const changed = this.#placesSinceSignature.find(({ seqno }) => {
+      if (!isSigned || seqno < recorded.firstLeaf) return false;
+      return !equalBytes(recorded.leaf(seqno), this.#tree.leaf(seqno));
+    });
+    const signed = `the signature at ${signature.view}.${signature.seqno}`;
+    if (changed === undefined) {
+      const detail = `the root under ${signed} is not the root of the ledger`;
+      return ledgerErrors.create("BadSignature", detail);
+    }
+    this.#changedPlace = changed;
+    return ledgerErrors.create("BadSignature", `the transaction is not what ${signed} covers`);
   }
 
   #auditCose(signature: RecordedSignature, root: Uint8Array): void {
@@ -305,7 +329,7 @@ function checkPlainEntry(entry: LedgerEntry, bad: (detail: string) => CocoError)
 }
 
 /** The same error, with the place in the files in its text and facts. */
-export function withPlace(error: CocoError, place: ChunkEntry): CocoError {
+export function withPlace(error: CocoError, place: ChunkPlace): CocoError {
   const codes = ledgerErrors.descriptions as Readonly<Record<string, unknown>>;
   const code = Object.hasOwn(codes, error.code)
     ? (error.code as keyof typeof ledgerErrors.descriptions)

@@ -310,6 +310,25 @@ describe("what an attacker with the disk can do", () => {
     expect(judge(forger.directory.list()).code).toBe("BadSignature");
   });
 
+  // Goal: the error names the transaction that was changed, not only the signature that shows it.
+  test("a changed transaction is named", async () => {
+    const service = await TestService.create();
+    await service.sign();
+    for (let index = 0; index < 9; index++) service.append(write("notes", `k${index}`, "v"));
+    await service.sign();
+    const [file] = service.directory.list();
+    for (const { seqno, offset, bytes } of [...new ChunkReader(file!).entries()].slice(0, -1)) {
+      const changed = flip([file!], file!.name, offset + bytes.length - 1, 0);
+      try {
+        auditLedger(changed, { crypto });
+        expect.unreachable();
+      } catch (error) {
+        if (!isCocoError(error)) throw error;
+        expect(error.facts).toMatchObject({ file: "ledger_1", offset, seqno });
+      }
+    }
+  });
+
   // Goal: a ledger without any signature proves nothing.
   test("a ledger without signatures is refused", async () => {
     const service = await TestService.create();
