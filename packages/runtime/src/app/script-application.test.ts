@@ -334,6 +334,35 @@ test("claims, consensus, console, dates, random numbers", () => {
   ]);
 });
 
+test("indexes: the transactions that wrote a key, null while the index is made", () => {
+  const host = createTestHost();
+  host.install(
+    { "/i": { get: endpointOf("a.js", "f", "readonly") } },
+    {
+      "a.js": `export function f() {
+        const ask = (...rest) => ccf.historical.getSeqnosForKey("t", ccf.strToBuf("k"), ...rest);
+        let error;
+        try { ask(-1, 2) } catch (e) { error = e.message }
+        return { body: { all: ask(1, 9), some: ask(1, 9, 1), none: ask(1, 99), error } };
+      }`,
+    },
+  );
+  host.historical = {
+    range: () => undefined,
+    drop: () => undefined,
+    seqnosOf: (table, key, first, last, countMax) => {
+      expect([table, ...key, first]).toEqual(["t", 107, 1]);
+      return last > 9 ? undefined : [2, 5, 7].slice(0, countMax);
+    },
+  };
+  expect(host.send("GET", "/i").json).toEqual({
+    all: [2, 5, 7],
+    some: [2],
+    none: null,
+    error: "Invalid seqno or count: cannot be negative",
+  });
+});
+
 test("past states: one for the endpoint, ranges on demand, read-only", () => {
   const host = createTestHost();
   host.install(

@@ -1,11 +1,19 @@
 /** `ccf` for applications: the common functions, and those about the request that runs. */
 import type { HistoricalState, TxStatus } from "../application.ts";
 import { type CommonApi, createCommonApi, type ScriptApiPorts } from "./common-globals.ts";
-import { expectBuffer, expectCount, expectIndex, hostFunctions } from "./host-function.ts";
+import {
+  expectBuffer,
+  expectCount,
+  expectCounts,
+  expectIndex,
+  hostFunctions,
+} from "./host-function.ts";
 import type { InvocationSlot } from "./invocation.ts";
 import { createKv } from "./kv.ts";
 
 const claimsDigestBytes = 32;
+/** Seqnos that one call gives, unless it asks for more. */
+const defaultSeqnoCountMax = 1000;
 
 export interface AppApi {
   readonly globals: Readonly<Record<string, unknown>>;
@@ -119,6 +127,20 @@ function createHistorical(slot: InvocationSlot) {
       const handle = expectIndex(args[0], "Invalid handle: cannot be negative");
       slot.current().context.historical.drop(handle);
       return true;
+    },
+
+    /** Beyond CCF: transactions that wrote a key of a table; null while the index is made. */
+    getSeqnosForKey(...args: unknown[]): number[] | null {
+      expectCounts(args, 4);
+      const [table, key] = [args[0], expectBuffer(args[1])];
+      if (typeof table !== "string") throw new TypeError("Table name is not a string");
+      const [first, last, countMax] = [args[2], args[3], args[4] ?? defaultSeqnoCountMax].map(
+        (value) => expectIndex(value, "Invalid seqno or count: cannot be negative"),
+      );
+      const { historical } = slot.current().context;
+      if (historical.seqnosOf === undefined) throw new TypeError("There are no indexes here");
+      const seqnos = historical.seqnosOf(table, key, first!, last!, countMax!);
+      return seqnos === undefined ? null : [...seqnos];
     },
   });
 }
