@@ -8,9 +8,10 @@ import {
 
 const introduction = `# Command line
 
-\`./coco\` in a checkout, \`npx coco\` everywhere. Data goes to stdout and talk to stderr, so every command can
-be piped; \`--json\` prints one line of JSON. \`NO_COLOR\` turns colours off. Every option can be given as the
-environment variable in its row. \`-v\` says more, \`-vv\` shows causes and stacks.
+\`./coco\` in a checkout, \`npx coco\` everywhere. Data goes to stdout and talk to stderr, so
+every command can be piped; \`--json\` prints one line of JSON. \`NO_COLOR\` turns colours off.
+Every option can be given as the environment variable in its row. \`-v\` says more, \`-vv\` shows
+causes and stacks.
 
 | exit code | meaning |
 |---|---|
@@ -20,8 +21,8 @@ environment variable in its row. \`-v\` says more, \`-vv\` shows causes and stac
 | 3 | no connection |
 | 4 | verification failed |
 
-Errors read \`COCO-nnnn what happened: to what. What to do\`; [errors](errors.md) lists them all. This page is
-generated from the command tree.
+Errors read \`COCO-nnnn what happened: to what. What to do\`; [errors](errors.md) lists them all.
+This page is generated from the command tree.
 `;
 
 /** The whole reference page. */

@@ -50,8 +50,9 @@ export async function generateErrorPage(): Promise<string> {
   });
   return `# Errors
 
-Every error that a person sees reads \`COCO-nnnn what happened: to what. What to do\`. Programs match on
-the code. This page is generated from the catalogues of the rooms (\`packages/*/src/errors.ts\`).
+Every error that a person sees reads \`COCO-nnnn what happened: to what. What to do\`. Programs
+match on the code. This page is generated from the catalogues of the rooms
+(\`packages/*/src/errors.ts\`).
 
 ${sections.join("\n")}`;
 }

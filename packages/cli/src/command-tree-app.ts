@@ -27,8 +27,8 @@ export const appCommands: readonly CommandDescription[] = [
     summary: "Build an app into a bundle",
     details:
       "A directory with app.json and src/*.js is taken as it is. TypeScript sources are checked " +
-      "(when the app has a tsconfig.json and TypeScript is installed), compiled, and bundled with " +
-      "what they import.",
+      "(when the app has a tsconfig.json and TypeScript is installed), compiled, and bundled " +
+      "with what they import.",
     arguments: [{ name: "<dir>", description: "app directory" }],
     options: [
       { flags: "--out <file>", description: "bundle file; default: <dir>/dist/bundle.json" },

@@ -10,9 +10,9 @@ export const governanceCommands: readonly CommandDescription[] = [
     path: "gov propose",
     summary: "Propose something to the members",
     details:
-      'The file holds {"actions": [{"name": ..., "args": ...}]}. With --prepare, nothing is sent: ' +
-      "the message is written with the bytes that an HSM has to sign; --finish sends it with the " +
-      "signature.",
+      'The file holds {"actions": [{"name": ..., "args": ...}]}. With --prepare, nothing is ' +
+      "sent: the message is written with the bytes that an HSM has to sign; --finish sends it " +
+      "with the signature.",
     arguments: [{ name: "[file]", description: "proposal (JSON); - reads stdin" }],
     options: [
       { flags: "--prepare <file>", description: "write the message to be signed, send nothing" },

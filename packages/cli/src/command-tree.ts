@@ -20,8 +20,8 @@ const sandbox: CommandDescription = {
   summary: "Open a one-node network on this machine",
   details:
     "Makes member and user keys, starts a node with virtual (insecure) attestation, opens the " +
-    "service and deploys the app. The app directory is watched: a saved change is served at once, " +
-    "and a change that does not compile leaves the old version in place.",
+    "service and deploys the app. The app directory is watched: a saved change is served at " +
+    "once, and a change that does not compile leaves the old version in place.",
   options: [
     {
       flags: "--app <dir>",
@@ -118,8 +118,8 @@ const benchLogging: CommandDescription = {
   path: "bench logging",
   summary: "Measure writes and reads of the logging app",
   details:
-    "Without --url it starts its own network, and removes it afterwards. With --url it drives any " +
-    "CCF-compatible node that serves the logging sample.",
+    "Without --url it starts its own network, and removes it afterwards. With --url it drives " +
+    "any CCF-compatible node that serves the logging sample.",
   options: [
     { flags: "--duration <time>", description: "of each phase: 10s, 2m, 500ms", default: "10s" },
     {

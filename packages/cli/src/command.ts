@@ -12,7 +12,7 @@ export interface OptionDescription {
   readonly isRequired?: boolean;
 }
 
-export interface ArgumentDescription {
+interface ArgumentDescription {
   /** `<dir>` needed, `[dir]` optional, `<files...>` several. */
   readonly name: string;
   readonly description: string;
@@ -21,7 +21,7 @@ export interface ArgumentDescription {
 /** The values after commander: camel-case option names. */
 export type OptionValues = Readonly<Record<string, unknown>>;
 
-export interface CommandModule {
+interface CommandModule {
   run(
     context: CommandContext,
     options: OptionValues,

@@ -21,7 +21,7 @@ export function findSandbox(options: OptionValues): SandboxFacts | undefined {
 }
 
 /** @throws {CocoError} NotConnected, FileUnreadable */
-export function openConnection(options: OptionValues, identity?: ClientIdentity): Connection {
+function openConnection(options: OptionValues, identity?: ClientIdentity): Connection {
   const sandbox = findSandbox(options);
   const url = text(options, "url") ?? sandbox?.url;
   const certificateFile = text(options, "serviceCert") ?? sandbox?.serviceCert;

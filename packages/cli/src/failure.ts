@@ -17,7 +17,7 @@ const networkNumberMax = 8009;
  * The exit code for an error. Errors of the ledger room (2100s) say that files or receipts do not
  * verify.
  */
-export function errorToExitCode(error: unknown): number {
+function errorToExitCode(error: unknown): number {
   if (!isCocoError(error)) return exitCode.failed;
   const { number, code } = error;
   if (code === "Usage") return exitCode.usage;
@@ -27,7 +27,7 @@ export function errorToExitCode(error: unknown): number {
 }
 
 /** An error that belongs to a verification, whatever room it comes from: exit code 4. */
-export class VerificationFailure extends Error {
+class VerificationFailure extends Error {
   override readonly name = "VerificationFailure";
 }
 

@@ -51,7 +51,7 @@ understood, 3 no connection, 4 verification failed.
 `;
 
 /** The whole tree; also used to print the reference page. */
-export function createProgram(
+function createProgram(
   base: Omit<CommandContext, "verbosity">,
   environment: Readonly<Record<string, string | undefined>>,
   done: (code: number) => void,
@@ -170,6 +170,6 @@ function textToNumber(text: string): number {
   return value;
 }
 
-export function examplesToText(description: CommandDescription): string {
+function examplesToText(description: CommandDescription): string {
   return description.examples.map(([line, what]) => `  # ${what}\n  ${line}\n`).join("\n");
 }

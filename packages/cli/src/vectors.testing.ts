@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-export const vectors = process.env["COCO_VECTORS"] ?? resolve("../shared/vectors");
+const vectors = process.env["COCO_VECTORS"] ?? resolve("../shared/vectors");
 export const hasVectors = existsSync(join(vectors, "ccf-ledgers"));
 if (!hasVectors) console.warn(`skipped: there are no vectors in ${vectors}`);
 

@@ -34,7 +34,7 @@ export interface Answer {
   json<Value = JsonValue>(): Value;
 }
 
-export const transactionIdHeader = "x-ms-ccf-transaction-id";
+const transactionIdHeader = "x-ms-ccf-transaction-id";
 
 /** Sends a request and waits for the answer, whatever its status. */
 export async function exchange(

@@ -32,7 +32,7 @@ export interface BuiltApp {
 const typeScript = /(?<!\.d)\.[mc]?tsx?$/;
 
 /** True when the directory holds TypeScript sources. */
-export function isTypeScriptApp(directory: string): boolean {
+function isTypeScriptApp(directory: string): boolean {
   return listSources(join(directory, "src")).some((name) => typeScript.test(name));
 }
 

@@ -14,7 +14,7 @@ export interface BundleMetadata {
   readonly endpoints: Readonly<Record<string, Readonly<Record<string, BundleEndpoint>>>>;
 }
 
-export interface BundleModule {
+interface BundleModule {
   /** Relative to src/, with slashes. */
   readonly name: string;
   readonly module: string;
@@ -88,7 +88,7 @@ export function readBundle(directory: string): AppBundle {
 }
 
 /** Every endpoint's module has to be there. @throws {CocoError} BadApp */
-export function checkModules(metadata: BundleMetadata, names: ReadonlySet<string>): void {
+function checkModules(metadata: BundleMetadata, names: ReadonlySet<string>): void {
   for (const [label, { js_module: module }] of listEndpoints(metadata)) {
     if (!names.has(module.replace(/^\//, ""))) {
       throw badApp(`${label}: there is no module ${module} in src`);
