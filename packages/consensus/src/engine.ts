@@ -33,6 +33,8 @@ export interface Batch {
   readonly lastSeqno: Seqno;
   /** In order of seqnos. */
   readonly marks: readonly Mark[];
+  /** Encoded size of the entries, when it is known: messages are filled by it. */
+  readonly sizeBytes?: number;
 }
 
 /** A `preVoteCandidate` asks whether it could win before it begins an election. */
@@ -105,10 +107,17 @@ export interface EngineStart {
   readonly lastSeqno: Seqno;
   /** Last signature on disk; 0 when there is none. */
   readonly lastSignatureSeqno: Seqno;
+  /**
+   * All signatures on disk after `committedSeqno`, in order. An engine that replicates needs them;
+   * when absent, it is taken that there is only the last one.
+   */
+  readonly signatureSeqnos?: readonly Seqno[];
   /** What is known to be committed; 0 when nothing is. */
   readonly committedSeqno: Seqno;
   /** Nodes of each configuration from the last committed one on. */
   readonly configurations: readonly (Mark & { readonly kind: "configuration" })[];
+  /** Nodes whose retirement is committed, but not yet an entry that says so. */
+  readonly retiredNodes?: readonly NodeId[];
   readonly vote?: Vote;
 }
 
@@ -129,6 +138,8 @@ export interface EngineDetails {
   readonly configurations: readonly { readonly seqno: Seqno; readonly nodes: readonly NodeId[] }[];
   /** Last entry known to be durable on each other node, and ticks since it was heard of. */
   readonly acknowledged: ReadonlyMap<NodeId, { readonly seqno: Seqno; readonly ageTicks: number }>;
+  /** Whether this node may start an election when it hears of no primary. */
+  readonly isTicking?: boolean;
 }
 
 export interface Engine {

@@ -35,6 +35,11 @@ export class ViewHistory {
     return low === 0 ? undefined : low;
   }
 
+  /** First seqno of `view`; undefined when no such view is known. */
+  firstOf(view: View): Seqno | undefined {
+    return this.#firstSeqnos[view - 1];
+  }
+
   /** Forgets the views that began after `seqno`. */
   rollback(seqno: Seqno): void {
     while ((this.#firstSeqnos.at(-1) ?? 0) > seqno) this.#firstSeqnos.pop();
