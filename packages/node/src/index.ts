@@ -3,5 +3,12 @@ export { loadConfiguration, parseConfiguration } from "./config/load-configurati
 export { configurationSchema } from "./config/schema.ts";
 export { nodeErrors } from "./core/errors.ts";
 export { type RunningNode, type StartNodeOptions, startNode } from "./core/start-node.ts";
+export type { CreateIndexStrategy, IndexContext } from "./historical/index-modules.ts";
+export type {
+  CommittedSource,
+  IndexedTransaction,
+  IndexStrategy,
+} from "./historical/indexing.ts";
+export { SeqnosByKey, type SeqnosByKeyOptions } from "./historical/seqnos-by-key.ts";
 export { createLog, type LogOptions } from "./log.ts";
 export { softwareVersion } from "./version.ts";

@@ -30,6 +30,8 @@ import { createAppCrypto } from "../app-crypto.ts";
 import { createVmGuard } from "../guard.ts";
 import { HistoricalCache } from "../historical/historical-cache.ts";
 import { lookUpHistoricalState } from "../historical/historical-lookup.ts";
+import { installIndexModules } from "../historical/index-modules.ts";
+import { createCommittedSource } from "../historical/indexing.ts";
 import { LedgerEntries } from "../historical/ledger-entries.ts";
 import { CertificateServices } from "./certificate-services.ts";
 import type { ExecutorConsensus } from "./consensus-port.ts";
@@ -201,6 +203,10 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
   const { crypto, store } = state;
   const certificates = { service: state.serviceCertificate, node: state.nodeCertificate };
   const historical = createHistorical(options);
+  void installIndexModules(options.data.settings.indexModules ?? [], historical.indexes, {
+    source: createCommittedSource(historical),
+    log: options.log,
+  });
   const guard = createVmGuard();
   const ports = createNodeApiPorts(options, historical);
   const engine = createSesEngine({ rng: crypto, nowMs: () => Date.now() });

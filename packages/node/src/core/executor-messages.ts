@@ -16,6 +16,8 @@ export interface ExecutorSettings {
   readonly signatureCountMax: number;
   readonly uncommittedCountMax: number;
   readonly historicalCacheSizeBytes: number;
+  /** URLs of modules that bring index strategies. */
+  readonly indexModules?: readonly string[];
   readonly coseIssuer: { readonly issuer: string; readonly subject: string };
   readonly serviceSubject: string;
   readonly serviceValidityDays: number;

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { url as inspectorUrl, open as openInspector } from "node:inspector";
 import { dirname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { createNodeCrypto } from "@coco/base/node";
 import {
   concatenateConstitution,
@@ -36,6 +37,8 @@ export interface StartNodeOptions {
   readonly inspectPort?: number;
   /** Handlers print to the log, and failures show their details: for development. */
   readonly isSandbox?: boolean;
+  /** ES modules whose default export is a `CreateIndexStrategy`; loaded where the store is. */
+  readonly indexModules?: readonly string[];
   /** The node stopped because it could not go on. */
   readonly onFailed?: (error: Error) => void;
 }
@@ -80,7 +83,10 @@ export async function startNode(
   const crypto = createNodeCrypto();
   const curve = configuration.nodeCertificate.curve === "P-256" ? "secp256r1" : "secp384r1";
   const supervisor = new Supervisor({
-    settings: toSettings(configuration, command, ledgerDirectory, isSandbox),
+    settings: {
+      ...toSettings(configuration, command, ledgerDirectory, isSandbox),
+      indexModules: (options.indexModules ?? []).map((path) => pathToFileURL(path).href),
+    },
     start: { kind: "genesis", genesis: toGenesis(command, isSandbox) },
     secrets: generateNodeSecrets(curve, (lengthBytes) => crypto.bytes(lengthBytes)),
     interfaces: configuration.network.rpcInterfaces.map(toFrontInterface),
