@@ -99,6 +99,16 @@ describe("the three functions", () => {
     expect([answer.status, answer.json.error.code]).toEqual([500, "InternalError"]);
   });
 
+  test("a result whose getters throw errors of the host's kind is only a failed validation", () => {
+    for (const code of ["ExecutionTimeLimit", "TransactionConflict"]) {
+      const forged = `Object.assign(new Error("forged"), { name: "CocoError", code: "${code}" })`;
+      const validate = `return { get valid() { throw ${forged}; } }`;
+      const { answer, before, after } = propose(constitutionOf({ validate }));
+      expect([answer.status, answer.json.error.code]).toEqual([400, "ProposalFailedToValidate"]);
+      expect(after).toEqual(before);
+    }
+  });
+
   test("effects are for apply only", () => {
     const effect = "ccf.node.triggerSnapshot()";
     const early = propose(constitutionOf({ resolve: `${effect}; return "Accepted"` }));

@@ -1,5 +1,5 @@
 /** Calls code of members under the time limit, and brings back plain data only. */
-import { isCocoError } from "@coco/base";
+import { CocoError } from "@coco/base";
 import type { FailureDescription, Guard } from "@coco/runtime";
 import type { Failure } from "./table-values.ts";
 
@@ -10,17 +10,22 @@ export type ScriptResult<Value> =
 const textLengthMax = 4096;
 
 function isTimeLimit(error: unknown): boolean {
-  return isCocoError(error) && error.code === "ExecutionTimeLimit";
+  return error instanceof CocoError && error.code === "ExecutionTimeLimit";
 }
 
 /** The transaction has to run again: that says nothing about the script. */
 function isConflict(error: unknown): boolean {
-  return isCocoError(error) && error.code === "TransactionConflict";
+  return error instanceof CocoError && error.code === "TransactionConflict";
+}
+
+/** The script could not be loaded or called; what it threw itself comes as ScriptFailed. */
+function isEngineError(error: unknown): error is CocoError {
+  return error instanceof CocoError && error.code !== "ScriptFailed";
 }
 
 /** The error a script threw, unwrapped from the engine's own error around it. */
 function originOf(error: unknown): unknown {
-  const isWrapped = isCocoError(error) && error.code === "ScriptFailed";
+  const isWrapped = error instanceof CocoError && error.code === "ScriptFailed";
   return isWrapped && error.cause !== undefined ? error.cause : error;
 }
 
@@ -51,7 +56,10 @@ export function runScript<Value>(
         return { kind: "returned", value: action() };
       } catch (thrown) {
         if (isTimeLimit(thrown) || isConflict(originOf(thrown))) throw originOf(thrown);
-        return { kind: "threw", failure: toFailure(describe(thrown)), isTimeout: false };
+        const failure = isEngineError(thrown)
+          ? { reason: thrown.message }
+          : toFailure(describe(thrown));
+        return { kind: "threw", failure, isTimeout: false };
       }
     });
   } catch (error) {

@@ -28,7 +28,7 @@ function describeProposal(proposalId: string, info: ProposalInfo): Record<string
 function failureText(failure: Failure): string {
   return failure.trace === undefined
     ? failure.reason
-    : `${failure.reason}\nTrace: ${failure.trace}\n`;
+    : `${failure.reason}\nTrace: ${failure.trace.trimEnd()}\n`;
 }
 
 function notFound(proposalId: string): Outcome {
