@@ -1,5 +1,24 @@
 export { testkitErrors } from "./errors.ts";
 export {
+  type DeliberateDifference,
+  deliberateDifferences,
+  type Judged,
+  judgeDifferences,
+} from "./exchanges/deliberate-differences.ts";
+export {
+  type ReplayedExchange,
+  type ReplayOptions,
+  replayRecording,
+} from "./exchanges/replay.ts";
+export {
+  type FuzzFinding,
+  type FuzzOptions,
+  type FuzzReport,
+  type FuzzTarget,
+  OracleViolation,
+  runFuzz,
+} from "./fuzz/fuzzer.ts";
+export {
   type LoggingBenchOptions,
   type LoggingBenchResult,
   runLoggingBench,

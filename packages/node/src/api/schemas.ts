@@ -31,7 +31,7 @@ const attestation = object({
 });
 
 /** Schemas by name. */
-export const apiSchemas: Readonly<Record<string, Schema>> = {
+const apiSchemas: Readonly<Record<string, Schema>> = {
   Attestation: attestation,
   Attestation_array: arrayOf("Attestation"),
   CCFError: {

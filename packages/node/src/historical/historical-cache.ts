@@ -30,7 +30,7 @@ export interface HistoricalCacheOptions {
 }
 
 /** Expiry of requests that name none. */
-export const defaultExpirySeconds = 1800;
+const defaultExpirySeconds = 1800;
 const defaultSoftLimitBytes = 512 * 1024 * 1024;
 const rangeCountMax = 100_000;
 

@@ -119,6 +119,6 @@ const masks: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** Identifiers, keys, signatures, transaction ids, addresses and times become words. */
-export function mask(text: string): string {
+function mask(text: string): string {
   return masks.reduce((masked, [pattern, word]) => masked.replace(pattern, word), text);
 }
