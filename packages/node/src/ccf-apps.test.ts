@@ -256,7 +256,7 @@ describe("built apps", () => {
 
 test("the crypto of applications and of the node agree", () => {
   // A goal of its own: the two are separate code over the same library.
-  const signer = generateSigningKey("P-256");
+  const signer = generateSigningKey("secp256r1");
   const data = new TextEncoder().encode("data");
   const crypto = createAppCrypto();
   const pem = signer.publicPem;

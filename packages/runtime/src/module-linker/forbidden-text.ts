@@ -35,7 +35,7 @@ export function escapeTokens(edits: SourceEdits, tokens: readonly Token[]): void
     const label = token.type.label;
     if (label === "string" || label === "template" || label === "regexp") {
       const escaped = suspicious.test(raw) ? escapeText(raw) : raw;
-      if (escaped !== raw) edits.replace(token.start, token.end, escaped.replaceAll("\n", ""));
+      if (escaped !== raw) edits.rewrite(token.start, token.end, escaped);
     } else if (raw.startsWith("<") || raw.startsWith("--")) {
       separateOperators(edits, tokens, index);
     }

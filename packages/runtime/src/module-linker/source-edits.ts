@@ -63,8 +63,13 @@ export class SourceEdits {
 
   replace(start: number, end: number, text: string): void {
     assert(start < end, "A replacement covers at least one character.");
-    const breaks = this.source.slice(start, end).replace(/[^\n]/g, "");
+    const breaks = this.source.slice(start, end).replace(/[^\n\r\u2028\u2029]/g, "");
     this.#add(start, end, text + breaks, 2);
+  }
+
+  /** As `replace`, for a text that has the line breaks of the source in their places. */
+  rewrite(start: number, end: number, text: string): void {
+    this.#add(start, end, text, 2);
   }
 
   /** Replaces a whole node; nothing inside it may be edited. */

@@ -13,11 +13,20 @@ export interface StandardGlobalsOptions {
 /** Not for programs, or made for each program. */
 const withheld = new Set(["Compartment", "lockdown", "harden", "eval", "Function", "globalThis"]);
 
+/**
+ * SES leaves these out because the bits of a NaN differ between machines. Here nothing is executed
+ * twice, and applications use them.
+ */
+const floatArrayNames = ["Float32Array", "Float64Array"];
+
 export function createStandardGlobals(options: StandardGlobalsOptions): Record<string, unknown> {
   const { intrinsics } = options;
   const globals: Record<string, unknown> = {};
   for (const name of Object.getOwnPropertyNames(intrinsics)) {
     if (!withheld.has(name)) globals[name] = intrinsics[name];
+  }
+  for (const name of floatArrayNames) {
+    globals[name] = harden((globalThis as Record<string, unknown>)[name]);
   }
   globals["Math"] = createMath(options.rng);
   globals["Date"] = createDate(options.nowMs);
