@@ -2,7 +2,7 @@
  * The executor: owns the store, the ledger and the engine of a node, and serves the batches of the
  * front workers. One thread, one writer; everything slow happens on the thread pool.
  */
-import type { MessagePort } from "node:worker_threads";
+import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { assert, isCocoError, type Log } from "@coco/base";
 import type { AppRequest, Endpoint } from "@coco/runtime";
 import type { Transaction } from "@coco/store";
@@ -30,6 +30,8 @@ interface DeferredRequest {
   readonly request: RequestView;
 }
 
+/** Requests after which a turn takes no further batch. */
+const turnCountMax = 256;
 /** Requests that wait until the Merkle tree covers everything, at most. */
 const deferredCountMax = 1000;
 
@@ -123,11 +125,17 @@ export class Executor {
     };
   }
 
-  #receive(front: FrontLink, batch: ArrayBuffer): void {
+  /** Takes what else has come meanwhile too: a turn of the event loop costs more than a request. */
+  #receive(front: FrontLink, first: ArrayBuffer): void {
     const requests: RequestView[] = [];
-    front.reader.read(batch, (request) => {
-      if (!this.#defer(front, request)) requests.push(request);
-    });
+    let batch: ArrayBuffer | undefined = first;
+    while (batch !== undefined) {
+      front.reader.read(batch, (request) => {
+        if (!this.#defer(front, request)) requests.push(request);
+      });
+      if (requests.length >= turnCountMax) break;
+      batch = receiveMessageOnPort(front.port)?.message as ArrayBuffer | undefined;
+    }
     this.#serve(front, requests);
     this.#post();
     this.#pipeline.flush();

@@ -28,7 +28,7 @@ import { generateNodeSecrets } from "./node-secrets.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** A whole head may be this many times as large as one header. */
-const headShare = 4;
+const headShare = 16;
 
 export interface StartNodeOptions {
   /** Receives one JSON object per line; default: standard error. */
