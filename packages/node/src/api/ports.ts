@@ -6,7 +6,7 @@ import type { ConsensusView, TxId } from "@coco/runtime";
 import type { Transaction } from "@coco/store";
 
 /** States of a node's life. @source CCF: NodeStartupState */
-export type NodeStartupState =
+type NodeStartupState =
   | "Uninitialized"
   | "Initialized"
   | "Pending"
@@ -16,7 +16,7 @@ export type NodeStartupState =
   | "ReadingPrivateLedger"
   | "VerifyingSnapshot";
 
-export interface NodeStatePort {
+interface NodeStatePort {
   /** Hex SHA-256 of the node's public key. */
   readonly nodeId: string;
   readonly state: NodeStartupState;
@@ -130,7 +130,7 @@ export interface MetricsPort {
 }
 
 /** Committed snapshot files of this node. */
-export interface SnapshotPort {
+interface SnapshotPort {
   /** Name of the newest one whose seqno is above `sinceSeqno`. */
   latest(sinceSeqno: number): string | undefined;
   sizeBytes(name: string): number | undefined;

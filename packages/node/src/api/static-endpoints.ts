@@ -9,13 +9,13 @@ import type {
 } from "@coco/runtime";
 import type { Transaction } from "@coco/store";
 
-export type StaticHandler = (
+type StaticHandler = (
   transaction: Transaction,
   request: AppRequest,
   context: ExecutionContext,
 ) => AppResponse;
 
-export interface QueryParameterFacts {
+interface QueryParameterFacts {
   readonly name: string;
   /** Name of a schema. */
   readonly schema: string;
