@@ -43,7 +43,8 @@ export function reportError(context: CommandContext, error: unknown, isJson: boo
     const body = { ok: false, error: { ...facts, message, ...definedFacts(place) } };
     context.out(`${JSON.stringify(body)}\n`);
   }
-  context.talk(`${context.color.red("error")} ${errorToLine(shown)}\n`);
+  const line = errorToLine(shown).replace(/^COCO-[0-9]+/, (number) => context.color.red(number));
+  context.talk(`${isCocoError(shown) ? "" : "coco: "}${line}\n`);
   if (context.verbosity >= 2) talkStacks(context, shown);
   return code;
 }

@@ -89,7 +89,7 @@ describe("apps that cannot be built", () => {
   const fails = async (directory: string, reason: RegExp) => {
     const { code, talk } = await coco(["app", "build", directory]);
     expect(code).toBe(1);
-    expect(talk).toMatch(/error COCO-9030 The app cannot be built: /);
+    expect(talk).toMatch(/^COCO-9030 The app cannot be built: /m);
     expect(talk).toMatch(reason);
     expect(talk).not.toContain("    at ");
     return talk;

@@ -58,7 +58,7 @@ describe.skipIf(!hasVectors)("ledger verify", () => {
     const { code, json, talk } = await coco(line, environment);
     expect(code).toBe(4);
     expect(json()).toMatchObject({ ok: false, error: { code: "UntrustedService", number: 2109 } });
-    expect(talk).toMatch(/^error COCO-2109 The ledger does not belong to the given service/m);
+    expect(talk).toMatch(/^COCO-2109 The ledger does not belong to the given service/m);
   });
 
   // Goal: a damaged ledger ends with exit code 4 and names the file, the byte and the seqno.

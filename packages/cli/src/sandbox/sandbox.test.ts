@@ -151,9 +151,7 @@ describe("a sandbox", () => {
     writeFileSync(file, '{"actions": [{"name": "no_such_action", "args": {}}]}');
     const { code, talk } = await here("gov", "propose", file);
     expect(code).toBe(1);
-    expect(talk).toMatch(
-      /^error COCO-8040 The governance request was refused: .*ProposalFailedTo/m,
-    );
+    expect(talk).toMatch(/^COCO-8040 The governance request was refused: .*ProposalFailedTo/m);
     const unknown = await here("gov", "vote", "ab".repeat(32), "--yes");
     expect(unknown.code).toBe(1);
     expect(unknown.talk).toContain("ProposalNotFound");
@@ -210,7 +208,7 @@ describe("a sandbox", () => {
     const taken = await coco(["sandbox", "--port", String(port), "--data", other]);
     server.close();
     expect(taken.code).toBe(1);
-    expect(taken.talk).toMatch(/^error COCO-9010 The port is in use: 127\.0\.0\.1:/m);
+    expect(taken.talk).toMatch(/^COCO-9010 The port is in use: 127\.0\.0\.1:/m);
     expect(existsSync(other)).toBe(false);
     const foreign = await coco(["sandbox", "--port", "0", "--data", temporary, "--fresh"]);
     expect(foreign.code).toBe(1);

@@ -9,7 +9,7 @@ import type { SandboxFacts } from "./facts.ts";
 import { createNetwork, type Network } from "./network.ts";
 import { type SandboxNode, startSandboxNode } from "./node-adapter.ts";
 import { checkPort } from "./preflight.ts";
-import { createWorkspace, type Workspace } from "./workspace.ts";
+import { checkWorkspace, createWorkspace, type Workspace } from "./workspace.ts";
 
 export interface SandboxOptions {
   /** Default: the logging sample. */
@@ -44,6 +44,7 @@ const host = "127.0.0.1";
 /** Starts the sandbox; when it cannot, nothing keeps running. @throws {CocoError} */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   if (options.memberCount < 1) throw cliErrors.create("Usage", "--members has to be at least 1");
+  checkWorkspace(options.directory);
   await checkPort(host, options.port);
   const appDirectory = options.app ?? templateDirectory("logging");
   const building = buildApp(appDirectory, {

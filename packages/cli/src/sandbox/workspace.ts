@@ -53,11 +53,18 @@ function isOwn(name: string): boolean {
   return ownNames.has(name) || identityFile.test(name);
 }
 
-/** Makes the directory ready for a new network. @throws {CocoError} SandboxDataExists and others */
+/** @throws {CocoError} SandboxDataExists, SandboxRunning */
+export function checkWorkspace(directory: string): void {
+  checkOwn(resolve(directory));
+  checkNotRunning(resolve(directory));
+}
+
+/**
+ * Makes the directory ready for a new network, after `checkWorkspace`.
+ * @throws {CocoError} FileUnwritable
+ */
 export async function createWorkspace(options: WorkspaceOptions): Promise<Workspace> {
   const directory = resolve(options.directory);
-  checkOwn(directory);
-  checkNotRunning(directory);
   if (options.isFresh) removeOwn(directory);
   const ledger = join(directory, "ledger");
   const snapshots = join(directory, "snapshots");
