@@ -17,6 +17,12 @@ describe("decodeCbor", () => {
     },
   );
 
+  // Goal: keys whose duplicates could not be seen are refused: lists, maps, bytes, tags.
+  it.each(["a18101", "a1810101", "a1a001", "a1410101", "a2410101410102", "a1c10101"])(
+    "refuses the keys of %s",
+    (hex) => expect(() => decodeCbor(hexToBytes(hex))).toThrow(/not the expected CBOR/),
+  );
+
   // Goal: nesting as deep as the input allows is refused with the same error, not with a crash.
   it("survives deep nesting", () => {
     const deep = new Uint8Array(1_000_000).fill(0x81);

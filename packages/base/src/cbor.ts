@@ -28,24 +28,31 @@ export function encodeCbor(value: CborValue): Uint8Array {
 
 /**
  * Decodes one value that fills `bytes`. Nesting and lengths are bounded by the input.
- * @throws {CocoError} BadCbor for malformed bytes, duplicate keys, unknown tags, trailing bytes
+ * @throws {CocoError} BadCbor for malformed bytes, duplicate keys, keys that are no numbers or
+ *   texts, unknown tags, trailing bytes
  */
 export function decodeCbor(bytes: Uint8Array): CborValue {
   try {
     const value: unknown = decode(bytes, { useMaps: true, rejectDuplicateMapKeys: true, tags });
-    if (holdsBreak(value)) throw new Error("unexpected break in a map");
+    if (holdsUnusable(value)) throw new Error("a map has a break code or an object as key");
     return value as CborValue;
   } catch (cause) {
     throw baseErrors.create("BadCbor", cause instanceof Error ? cause.message : "", {}, cause);
   }
 }
 
-/** The library takes a break code for a value where a map of known length has its last one. */
-function holdsBreak(value: unknown): boolean {
+/**
+ * What the library lets pass: a break code for a value where a map of known length has its last
+ * one; and keys that are objects, whose duplicates it does not see and which it cannot encode.
+ */
+function holdsUnusable(value: unknown): boolean {
   if (typeof value === "symbol") return true;
-  if (Array.isArray(value)) return value.some(holdsBreak);
-  if (value instanceof Tagged) return holdsBreak(value.value);
+  if (Array.isArray(value)) return value.some(holdsUnusable);
+  if (value instanceof Tagged) return holdsUnusable(value.value);
   if (!(value instanceof Map)) return false;
-  for (const [key, item] of value) if (holdsBreak(key) || holdsBreak(item)) return true;
+  for (const [key, item] of value) {
+    if (typeof key === "object" && key !== null) return true;
+    if (holdsUnusable(key) || holdsUnusable(item)) return true;
+  }
   return false;
 }
