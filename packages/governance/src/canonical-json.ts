@@ -4,20 +4,40 @@ function compareText(left: string, right: string): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
+function write(value: unknown, parts: string[]): void {
+  if (typeof value !== "object" || value === null) {
+    parts.push(JSON.stringify(value) ?? "null");
+    return;
+  }
+  // One frame for each level, so that no stored value is too deep to be read again.
+  let separator = "";
+  if (Array.isArray(value)) {
+    parts.push("[");
+    for (const item of value) {
+      parts.push(separator);
+      write(item, parts);
+      separator = ",";
+    }
+    parts.push("]");
+    return;
+  }
+  parts.push("{");
+  const members = value as Readonly<Record<string, unknown>>;
+  // Written by hand because JSON.stringify puts keys that look like integers first.
+  for (const key of Object.keys(members).sort(compareText)) {
+    if (members[key] === undefined) continue;
+    parts.push(separator, JSON.stringify(key), ":");
+    write(members[key], parts);
+    separator = ",";
+  }
+  parts.push("}");
+}
+
 /** Undefined members of objects are left out; everything else must be JSON. */
 export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) {
-    return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;
-  }
-  if (typeof value === "object" && value !== null) {
-    // Written by hand because JSON.stringify puts keys that look like integers first.
-    const members = Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .sort(([left], [right]) => compareText(left, right))
-      .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`);
-    return `{${members.join(",")}}`;
-  }
-  return JSON.stringify(value) ?? "null";
+  const parts: string[] = [];
+  write(value, parts);
+  return parts.join("");
 }
 
 /** The object that `text` holds, or undefined when it is not JSON or not an object. */

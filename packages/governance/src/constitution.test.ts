@@ -1,5 +1,7 @@
+import { storeErrors } from "@coco/store";
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { defaultConstitution, sandboxConstitution } from "./constitution/constitutions.ts";
+import { governanceErrors } from "./errors.ts";
 import {
   constitutionOf,
   createTestMember,
@@ -116,6 +118,26 @@ describe("the three functions", () => {
     expect(early.service.effects).toEqual([]);
     const late = propose(constitutionOf({ apply: effect }));
     expect(late.service.effects).toEqual([["snapshot"]]);
+  });
+
+  test("an effect that fails is an error of the script, without the host's class", () => {
+    const apply =
+      "try { ccf.node.triggerSnapshot() } catch (e) { throw new Error(e.name + e.code + e.next) }";
+    const service = new TestService(members, constitutionOf({ apply }));
+    service.open();
+    service.snapshotFailure = governanceErrors.create("NoService");
+    const { error } = service.propose(alice, []).json;
+    expect(error.message).toMatch(/^Failed to apply\(\): Error: Errorundefinedundefined/);
+  });
+
+  test("a conflict runs the request again, even when the script swallows it", () => {
+    const apply = "try { ccf.node.triggerSnapshot() } catch {}";
+    const service = new TestService(members, constitutionOf({ apply }));
+    service.open();
+    service.snapshotFailure = storeErrors.create("TransactionConflict");
+    expect(() => service.propose(alice, [])).toThrow(service.snapshotFailure);
+    service.snapshotFailure = undefined;
+    expect(service.propose(alice, []).status).toBe(200);
   });
 
   test("calls share no state: every one gets a fresh module", () => {

@@ -72,6 +72,7 @@ export class GovernanceHost {
   impatience = 1;
   isReadingPrivateLedger = false;
   recoveryFailure: Error | undefined;
+  snapshotFailure: Error | undefined;
   readonly application;
 
   constructor() {
@@ -122,7 +123,10 @@ export class GovernanceHost {
       },
       triggerRecoverySharesRefresh: note("refreshShares"),
       triggerLedgerChunk: note("chunk"),
-      triggerSnapshot: note("snapshot"),
+      triggerSnapshot: () => {
+        if (this.snapshotFailure !== undefined) throw this.snapshotFailure;
+        this.effects.push(["snapshot"]);
+      },
       latestLedgerSecretSeqno: () => 17,
       generateEndorsedCertificate: (...args) => {
         this.effects.push(["endorse", ...args]);

@@ -77,6 +77,12 @@ function rewrite(view: AnyView, transaction: unknown): void {
 }
 
 describe("canonical JSON", () => {
+  test("reads and writes values that are as deep as scripts can write them", () => {
+    let deep: unknown = 1;
+    for (let level = 0; level < 2000; level++) deep = { a: [deep] };
+    expect(canonicalJson(deep)).toBe(JSON.stringify(deep));
+  });
+
   test("orders keys as text, also those that look like numbers, and leaves out undefined", () => {
     const value = { b: 1, "10": [undefined, { y: null, x: "\u00fc" }], "9": undefined, "2": true };
     expect(canonicalJson(value)).toBe('{"10":[null,{"x":"\u00fc","y":null}],"2":true,"b":1}');
