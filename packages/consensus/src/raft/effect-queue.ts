@@ -59,8 +59,7 @@ export class EffectQueue {
   /** @param last the last entry and its view: what is after it need not be durable, nor be sent */
   drain(role: Role, view: View, primaryId: NodeId | undefined, last: TxId): Effects {
     const known = this.#announced;
-    const isSame =
-      known?.role === role && known.view === view && known.primaryId === primaryId;
+    const isSame = known?.role === role && known.view === view && known.primaryId === primaryId;
     if (this.#isEmpty && isSame) return noEffects;
     const roleChange = isSame ? undefined : { role, view, primaryId };
     this.#announced = roleChange ?? known;

@@ -99,10 +99,8 @@ export function receiveVoteRequest(state: RaftState, from: NodeId, message: Vote
   }
   if (message.view > state.view) state.becomeAwareOf(message.view);
   const theirs = { view: message.signatureView, seqno: message.signatureSeqno };
-  const isFree =
-    state.primaryId === undefined && state.rules.canVote(state.votedFor, from);
-  const isGranted =
-    state.rules.isUpToDate(theirs, state.lastSignature) && (isPreVote || isFree);
+  const isFree = state.primaryId === undefined && state.rules.canVote(state.votedFor, from);
+  const isGranted = state.rules.isUpToDate(theirs, state.lastSignature) && (isPreVote || isFree);
   if (isGranted && !isPreVote) {
     state.restartElectionTimer();
     if (state.votedFor !== from) state.persistVote(from);

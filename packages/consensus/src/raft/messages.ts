@@ -3,8 +3,9 @@
  * fields in the order in which they are declared: seqnos, views 8 bytes, numbers 4 bytes, flags 1;
  * all big-endian, nothing optional, so that each type has one size.
  */
-import type { Seqno, View } from "../tx-id.ts";
+
 import { consensusErrors } from "../errors.ts";
+import type { Seqno, View } from "../tx-id.ts";
 
 export interface AppendEntries {
   readonly type: "appendEntries";
@@ -141,12 +142,7 @@ export function decodeMessage(bytes: Uint8Array): RaftMessage {
   return decoded;
 }
 
-function readField(
-  data: DataView,
-  offset: number,
-  kind: Field[1],
-  name: string,
-): number | boolean {
+function readField(data: DataView, offset: number, kind: Field[1], name: string): number | boolean {
   if (kind === "number") return data.getUint32(offset);
   if (kind === "flag") {
     const flag = data.getUint8(offset);

@@ -1,7 +1,7 @@
 import { test } from "vitest";
 import { testEngine } from "../conformance.ts";
-import { createRaftEngine } from "./raft-engine.ts";
 import { createSeededRng } from "../scenarios/seeded-random.ts";
+import { createRaftEngine } from "./raft-engine.ts";
 
 testEngine({
   name: "raft engine",

@@ -185,10 +185,7 @@ export class RaftEngine implements Engine {
     assert(view === state.view, "the primary proposes entries of its own view");
     assert(firstSeqno === state.log.lastSeqno + 1, "seqnos have no gaps");
     assert(lastSeqno >= firstSeqno, "a batch has entries");
-    assert(
-      state.effects.rolledBackTo === undefined,
-      "a rollback is carried out before going on",
-    );
+    assert(state.effects.rolledBackTo === undefined, "a rollback is carried out before going on");
     checkMarks(batch);
     appendProposed(state, batch);
   }

@@ -92,6 +92,7 @@ export class RaftState {
     if (start.lastSeqno > 0) {
       if (start.configurations.length === 0) this.addConfiguration(0, [nodeId]);
       this.leadership = "Follower";
+      this.isNewFollower = true;
       this.retiredNodes = start.retiredNodes ?? [];
       for (const id of this.retiredNodes) this.#addPeer(id);
     }
@@ -120,8 +121,7 @@ export class RaftState {
   /** Whether no other node has a say. */
   get isAlone(): boolean {
     return (
-      this.configurations.has(this.nodeId) &&
-      this.configurations.others(this.nodeId).length === 0
+      this.configurations.has(this.nodeId) && this.configurations.others(this.nodeId).length === 0
     );
   }
 

@@ -52,7 +52,9 @@ export function toTraceState(state: RaftState): TraceState {
     ...(phase === undefined ? {} : { retirement_phase: toTracePhase(phase) }),
     ...(seqno === undefined ? {} : { retirement_idx: seqno }),
     ...(signatureSeqno === undefined ? {} : { retirement_committable_idx: signatureSeqno }),
-    ...(retiredCommittedSeqno === undefined ? {} : { retired_committed_idx: retiredCommittedSeqno }),
+    ...(retiredCommittedSeqno === undefined
+      ? {}
+      : { retired_committed_idx: retiredCommittedSeqno }),
   };
 }
 
