@@ -70,7 +70,10 @@ test("endless loops in the sandbox: in a function, in promises, in a pattern", (
     read: () => `
       export function loop() { for (;;); }
       export async function jobs() { for (;;) await 0; }
-      export function reactions() { const next = () => Promise.resolve().then(next); return next(); }
+      export function reactions() {
+        const next = () => Promise.resolve().then(next);
+        return next();
+      }
       export function pattern() { return /^(a+)+$/.test("a".repeat(50) + "b"); }
       export function fine() { return 7; }`,
   };
@@ -79,6 +82,6 @@ test("endless loops in the sandbox: in a function, in promises, in a pattern", (
     const program = engine.createProgram(modules, globals);
     expect(() => guard.run(50, () => program.call("/m.js", name, []))).toThrow(/ran too long/);
     const next = engine.createProgram(modules, globals);
-    expect(guard.run(50, () => next.call("/m.js", "fine", []))).toBe(7);
+    expect(guard.run(10_000, () => next.call("/m.js", "fine", []))).toBe(7);
   }
 });

@@ -130,44 +130,7 @@ test("exceptions: details only when asked for; writes are discarded", () => {
   expect(host.lines[0]).toContain("TypeError: bad thing");
 });
 
-test("kv: maps, wrong arguments, order and ranges, access", () => {
-  const host = hostOf(`
-    const s = (b) => b === undefined ? b : ccf.bufToStr(b), b = (t) => ccf.strToBuf(t);
-    export function use() {
-      const t = ccf.kv["public:t"];
-      for (const k of ["b", "a", "c", "ab"]) t.set(b(k), b("v" + k));
-      t.delete(b("c"));
-      const seen = [];
-      t.forEach((v, k, m) => seen.push([s(k), s(v), m === t]));
-      seen.sort();
-      return { body: { seen, size: t.size, has: t.has(b("a")), get: s(t.get(b("none"))),
-        version: t.getVersionOfPreviousWrite(b("a")), keys: [...t.keys()].map(s),
-        values: Array.from(t.values(), s), entries: [...t.entries()].length,
-        prefix: [...t.range({ prefix: b("a") })].map(([k]) => s(k)),
-        part: [...t.range({ from: b("ab"), to: b("z"), limit: 1 })].map(([k]) => s(k)),
-        reverse: [...t.range({ reverse: true })].map(([k]) => s(k)), same: t.set(b("a"), b("1")) === t } };
-    }
-    export function again() {
-      const t = ccf.kv["public:t"];
-      const version = t.getVersionOfPreviousWrite(b("a"));
-      t.clear();
-      return { body: { version, size: t.size } };
-    }
-    export function wrong() {
-      const t = ccf.kv["public:t"], errors = [];
-      const attempts = [() => t.set(b("a"), "v"), () => t.get("a"), () => t.get(), () => t.has(1, 2),
-        () => t.forEach(1), () => t.get({ __proto__: ArrayBuffer.prototype }),
-        () => ccf.kv["public:ccf.gov.users.info"].set(b("a"), b("b")),
-        () => ccf.kv["ccf.other"].get(b("a")), () => ccf.strToBuf(1), () => ccf.bufToStr("a"),
-        () => ccf.rpc.setClaimsDigest(new ArrayBuffer(3)), () => ccf.crypto.generateAesKey(1),
-        () => ccf.bufToJsonCompatible(b("{")), () => ccf.jsonCompatibleToBuf(undefined),
-        () => ccf.consensus.getViewForSeqno(-1), () => ccf.pemToId("nothing"),
-        () => ccf.crypto.digest("MD5", b("a")), () => { ccf.kv.x = 1 }, () => { ccf.kv = 1 },
-        () => snp_attestation.verifySnpAttestation(b("a"), b("b"))];
-      for (const f of attempts) try { f(); errors.push("none"); } catch (e) { errors.push(e.name + ": " + e.message); }
-      return { body: errors };
-    }
-  `);
+function expectUse(host: TestHost): void {
   expect(host.send("POST", "/use").json).toEqual({
     seen: [
       ["a", "va", true],
@@ -185,6 +148,57 @@ test("kv: maps, wrong arguments, order and ranges, access", () => {
     same: true,
   });
   expect(host.send("POST", "/again").json).toEqual({ version: host.store.seqno - 1, size: 0 });
+}
+
+test("kv: maps, order and ranges", () => {
+  const host = hostOf(`
+    const s = (b) => b === undefined ? b : ccf.bufToStr(b), b = (t) => ccf.strToBuf(t);
+    export function use() {
+      const t = ccf.kv["public:t"];
+      for (const k of ["b", "a", "c", "ab"]) t.set(b(k), b("v" + k));
+      t.delete(b("c"));
+      const seen = [];
+      t.forEach((v, k, m) => seen.push([s(k), s(v), m === t]));
+      seen.sort();
+      return { body: { seen, size: t.size, has: t.has(b("a")), get: s(t.get(b("none"))),
+        version: t.getVersionOfPreviousWrite(b("a")), keys: [...t.keys()].map(s),
+        values: Array.from(t.values(), s), entries: [...t.entries()].length,
+        prefix: [...t.range({ prefix: b("a") })].map(([k]) => s(k)),
+        part: [...t.range({ from: b("ab"), to: b("z"), limit: 1 })].map(([k]) => s(k)),
+        reverse: [...t.range({ reverse: true })].map(([k]) => s(k)),
+        same: t.set(b("a"), b("1")) === t } };
+    }
+    export function again() {
+      const t = ccf.kv["public:t"];
+      const version = t.getVersionOfPreviousWrite(b("a"));
+      t.clear();
+      return { body: { version, size: t.size } };
+    }
+  `);
+  expectUse(host);
+});
+
+test("kv and ccf: wrong arguments and tables", () => {
+  const host = hostOf(`
+    const b = (t) => ccf.strToBuf(t);
+    export function wrong() {
+      const t = ccf.kv["public:t"], errors = [];
+      const attempts = [
+        () => t.set(b("a"), "v"), () => t.get("a"), () => t.get(), () => t.has(1, 2),
+        () => t.forEach(1), () => t.get({ __proto__: ArrayBuffer.prototype }),
+        () => ccf.kv["public:ccf.gov.users.info"].set(b("a"), b("b")),
+        () => ccf.kv["ccf.other"].get(b("a")), () => ccf.strToBuf(1), () => ccf.bufToStr("a"),
+        () => ccf.rpc.setClaimsDigest(new ArrayBuffer(3)), () => ccf.crypto.generateAesKey(1),
+        () => ccf.bufToJsonCompatible(b("{")), () => ccf.jsonCompatibleToBuf(undefined),
+        () => ccf.consensus.getViewForSeqno(-1), () => ccf.pemToId("nothing"),
+        () => ccf.crypto.digest("MD5", b("a")), () => { ccf.kv.x = 1 }, () => { ccf.kv = 1 },
+        () => snp_attestation.verifySnpAttestation(b("a"), b("b"))];
+      for (const f of attempts) {
+        try { f(); errors.push("none"); } catch (e) { errors.push(e.name + ": " + e.message); }
+      }
+      return { body: errors };
+    }
+  `);
   expect(host.send("POST", "/wrong").json).toEqual([
     "TypeError: Arguments must be ArrayBuffers",
     "TypeError: Argument must be an ArrayBuffer",
@@ -192,7 +206,8 @@ test("kv: maps, wrong arguments, order and ranges, access", () => {
     "TypeError: Passed 2 arguments, but expected 1",
     "TypeError: Argument must be a function",
     "TypeError: Argument must be an ArrayBuffer",
-    "TypeError: Cannot call set on table named public:ccf.gov.users.info. This table is read-only here.",
+    "TypeError: Cannot call set on table named public:ccf.gov.users.info. " +
+      "This table is read-only here.",
     "TypeError: Cannot call get on table named ccf.other. This table is inaccessible here.",
     "TypeError: Argument must be a string",
     "TypeError: Argument must be an ArrayBuffer",
@@ -212,7 +227,11 @@ test("kv: maps, wrong arguments, order and ranges, access", () => {
 test("a read-only endpoint may not write", () => {
   const host = hostOf(
     `export function f() {
-      try { ccf.kv["t"].set(ccf.strToBuf("k"), ccf.strToBuf("v")) } catch (e) { return { body: e.message } }
+      try {
+        ccf.kv["t"].set(ccf.strToBuf("k"), ccf.strToBuf("v"));
+      } catch (e) {
+        return { body: e.message };
+      }
     }`,
     "readonly",
   );
@@ -229,7 +248,9 @@ test("writes are applied for 2xx only, unless the handler says otherwise", () =>
       if (apply !== undefined) ccf.rpc.setApplyWrites(apply);
       return { statusCode };
     }
-    export function get() { return { body: ccf.bufToStr(ccf.kv["public:t"].get(ccf.strToBuf("k"))) }; }
+    export function get() {
+      return { body: ccf.bufToStr(ccf.kv["public:t"].get(ccf.strToBuf("k"))) };
+    }
   `);
   const put = (value: string, statusCode: number, apply?: boolean) => {
     host.send("POST", "/put", { body: { value, statusCode, apply } });

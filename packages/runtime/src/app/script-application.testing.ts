@@ -17,7 +17,7 @@ import { runtimeOptionsValue, type StoredRuntimeOptions } from "../tables.ts";
 import { createScriptApplication } from "./script-application.ts";
 
 /** Only what needs no keys. */
-export const testCrypto: AppCrypto = {
+const testCrypto: AppCrypto = {
   ...({} as AppCrypto),
   randomBytes: (length) => new Uint8Array(randomBytes(length)),
   digest: (name, data) =>
@@ -26,14 +26,14 @@ export const testCrypto: AppCrypto = {
   certificateToDer: (pem) => new Uint8Array(new X509Certificate(pem).raw),
 };
 
-export interface TestRequest {
+interface TestRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array | object;
   readonly caller?: Caller;
   readonly historicalState?: HistoricalState;
 }
 
-export interface TestResponse {
+interface TestResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;

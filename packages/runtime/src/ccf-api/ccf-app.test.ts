@@ -36,12 +36,15 @@ const main = `
   }
   export function converters() {
     const rounds = [[app.bool, true], [app.int8, -5], [app.uint8, 200], [app.int16, -3000],
-      [app.uint16, 60000], [app.int32, -7], [app.uint32, 4e9], [app.int64, -5n], [app.uint64, 2n ** 60n],
+      [app.uint16, 60000], [app.int32, -7], [app.uint32, 4e9], [app.int64, -5n],
+      [app.uint64, 2n ** 60n],
       [app.float32, 0.5], [app.float64, Math.PI], [app.string, "é😀"], [app.json(), { a: [1] }],
       [app.checkedJson(), { b: null }]];
     const bytes = new Uint8Array([1, 2]);
     const array = app.typedArray(Uint8Array);
-    return { body: rounds.every(([c, v]) => JSON.stringify(c.decode(c.encode(v)), big) === JSON.stringify(v, big))
+    const isSame = ([c, v]) =>
+      JSON.stringify(c.decode(c.encode(v)), big) === JSON.stringify(v, big);
+    return { body: rounds.every(isSame)
       && array.decode(array.encode(bytes))[1] === 2 };
     function big(_, v) { return typeof v === "bigint" ? String(v) : v }
   }
@@ -50,8 +53,8 @@ const main = `
     rpc.setClaimsDigest(crypto.digest("SHA-256", key));
     rpc.setApplyWrites(false);
     const { view, seqno } = consensus.getLastCommittedTxId();
-    return { body: [key.byteLength, consensus.getStatusForTxId(view, seqno), consensus.getViewForSeqno(seqno),
-      ccf === globalThis.ccf] };
+    return { body: [key.byteLength, consensus.getStatusForTxId(view, seqno),
+      consensus.getViewForSeqno(seqno), ccf === globalThis.ccf] };
   }`;
 
 const host = createTestHost();

@@ -41,7 +41,7 @@ export interface ScopeTree {
   readonly byNode: ReadonlyMap<AnyNode, Scope>;
 }
 
-/** Declares every name of `program` in its scope. Code is strict: functions in blocks stay there. */
+/** Declares every name in its scope. Code is strict: functions in blocks stay there. */
 export function programToScopes(program: Program): ScopeTree {
   const root = new Scope(undefined, true);
   const byNode = new Map<AnyNode, Scope>([[program, root]]);

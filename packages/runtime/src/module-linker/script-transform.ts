@@ -59,6 +59,7 @@ function transform(source: string, start: string, counted: ReadonlySet<string>):
   blankComments(edits, comments);
   escapeTokens(edits, tokens);
   const { globals, checkedGlobals, run, allocate } = names;
-  const hooks = `globals:${globals},checkedGlobals:${checkedGlobals},run:${run},allocate:${allocate}`;
+  const common = `globals:${globals},checkedGlobals:${checkedGlobals}`;
+  const hooks = `${common},run:${run},allocate:${allocate}`;
   return `(function({${hooks}}){${start}${edits.apply().text}\n})`;
 }

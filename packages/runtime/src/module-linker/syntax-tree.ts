@@ -40,11 +40,3 @@ export function namesOfPattern(pattern: Pattern): string[] {
       return [];
   }
 }
-
-export function isFunctionNode(node: AnyNode): boolean {
-  return (
-    node.type === "FunctionDeclaration" ||
-    node.type === "FunctionExpression" ||
-    node.type === "ArrowFunctionExpression"
-  );
-}

@@ -162,9 +162,10 @@ class ModuleTransform {
       .map(([hook, name]) => `${hook}:${name}`);
     const slots = this.#requests.map((_, index) => `${p}i${index},${p}n${index}`).join(",");
     const hasRequests = this.#requests.length > 0;
+    const imports = hasRequests ? `let ${slots};[${slots}]=` : "";
     return (
       `(function(${p}c){"use strict";const {${standard.join(",")}}=${p}c;` +
-      `return function*({${hooks.join(",")}}){${reads}${hasRequests ? `let ${slots};[${slots}]=` : ""}` +
+      `return function*({${hooks.join(",")}}){${reads}${imports}` +
       `yield ${this.#exportsText()};${hasRequests ? "yield;" : ""}`
     );
   }

@@ -52,8 +52,10 @@ const attempts: Readonly<Record<string, string>> = {
   protoSetter: "({}).__proto__.polluted = 1; return 'changed'",
   definePollution: "Object.defineProperty(Object.prototype, 'x', { value: 1 }); return 'changed'",
   errorPrototype: "Error.prototype.polluted = 1; return 'changed'",
-  prepareStackTrace:
-    "Error.prepareStackTrace = (e, s) => s; return Array.isArray(new Error().stack) ? 'frames' : undefined",
+  prepareStackTrace: [
+    "Error.prepareStackTrace = (e, s) => s;",
+    "return Array.isArray(new Error().stack) ? 'frames' : undefined",
+  ].join("\n"),
   stackFrames:
     "const e = new Error(); return typeof e.stack === 'string' ? 'text' : typeof e.stack",
   captureStackTrace: "const o = {}; Error.captureStackTrace?.(o); return typeof (o.stack ?? '')",
@@ -61,19 +63,28 @@ const attempts: Readonly<Record<string, string>> = {
   calleeArguments: "return (function () { return arguments.callee })()",
   sloppyThis: "return typeof (function () { return this })()",
   reflectConstruct: "return Reflect.construct((() => {}).constructor, ['return process'])()",
-  hostErrorClass:
-    "try { ccf.kv['public:ccf.gov.x'].set(ccf.strToBuf('a'), ccf.strToBuf('b')) } catch (e) { return e.constructor.constructor('return process')() }",
+  hostErrorClass: [
+    "try { ccf.kv['public:ccf.gov.x'].set(ccf.strToBuf('a'),",
+    "ccf.strToBuf('b')) } catch (e) {",
+    "return e.constructor.constructor('return process')() }",
+  ].join("\n"),
   hostErrorProperties:
     "try { ccf.kv['ccf.x'].get(ccf.strToBuf('a')) } catch (e) { return Object.keys(e).join() }",
-  cryptoErrorProperties:
-    "try { ccf.pemToId('x') } catch (e) { return Object.keys(e).join() + (e.constructor === Error) }",
-  importErrorProperties:
-    "try { await import('/none.js') } catch (e) { return Object.keys(e).join() + (e.constructor === Error) }",
+  cryptoErrorProperties: [
+    "try { ccf.pemToId('x') } catch (e) {",
+    "return Object.keys(e).join() + (e.constructor === Error) }",
+  ].join("\n"),
+  importErrorProperties: [
+    "try { await import('/none.js') } catch (e) {",
+    "return Object.keys(e).join() + (e.constructor === Error) }",
+  ].join("\n"),
   requestPrototype: "return Object.getPrototypeOf(request) === Object.prototype",
   requestBodyChange: "request.body.json = 1; return 'changed'",
   headersChain: "return Object.getPrototypeOf(request.headers) === Object.prototype",
-  stackOverflowHost:
-    "const deep = () => { try { return deep() } catch (e) { return e.constructor.constructor('return process')() } }; return deep()",
+  stackOverflowHost: [
+    "const deep = () => { try { return deep() } catch (e) {",
+    "return e.constructor.constructor('return process')() } }; return deep()",
+  ].join("\n"),
   regExpStatics: "/secret/.test('secret'); return String(RegExp.$1) + String(RegExp.input)",
   symbolRegistry: "return typeof globalThis[Symbol.for('coco.guard')]",
   proxyReceiver: "return Reflect.get(globalThis, 'process', { process: 1 }) === undefined",
@@ -145,7 +156,8 @@ test("nothing was changed for the host or for other programs", () => {
 test("a program cannot leave state for another one in anything that it shares", () => {
   const marks = `
     const marks = [ccf, ccf.kv, ccf.kv.t, ccf.crypto, ccf.rpc, console, Math, Date, Promise, JSON,
-      ccf.strToBuf, ccf.kv.t.get, console.log, Object.prototype, Function.prototype, Promise.prototype,
+      ccf.strToBuf, ccf.kv.t.get, console.log, Object.prototype, Function.prototype,
+      Promise.prototype,
       Object.getPrototypeOf(ccf.kv.t), Object.getPrototypeOf(ccf.kv.t.range()), snp_attestation,
       Object.getPrototypeOf(function* () {}), ccf.kv.t.range, request.body, request.body.json,
       Object.getPrototypeOf(globalThis), Symbol, RegExp, Error, Map.prototype.get];`;
@@ -164,7 +176,8 @@ test("a program cannot leave state for another one in anything that it shares", 
           return { body: { count, checked: marks.length } };
         }
         export function find(request) { ${marks}
-          return { body: [marks.filter((object) => object.mark !== undefined && object !== ccf.kv).length, typeof globalThis.mark] };
+          const found = marks.filter((object) => object.mark !== undefined && object !== ccf.kv);
+          return { body: [found.length, typeof globalThis.mark] };
         }`,
     },
   );

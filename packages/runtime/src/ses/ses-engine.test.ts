@@ -44,7 +44,8 @@ describe("modules", () => {
         export const one = 1; let two = 2; export { two, two as "odd name" };
         export default function () { return "default"; }
       `,
-      "/lib/b.js": `export * from "./c.js"; export * as inner from "./a.js"; export { one } from "./a.js";`,
+      "/lib/b.js": `export * from "./c.js"; export * as inner from "./a.js";
+        export { one } from "./a.js";`,
       "/lib/c.js": `export let star = "*"; export default 5;`,
       "/lib/effect.js": `globalThis.effect = "ran";`,
     });
@@ -89,7 +90,9 @@ describe("modules", () => {
           const list = await Promise.all([1, Promise.resolve(2), (async () => await twice(n))()]);
           try { await Promise.reject(new Error("no")) } catch (e) { list.push(e.message) }
           class A { async m(x) { return x + 1 } get v() { return 10 } }
-          class B extends A { async m(x) { const g = async y => y + super.v; return await super.m(x) + await g(1) } }
+          class B extends A {
+            async m(x) { const g = async y => y + super.v; return await super.m(x) + await g(1) }
+          }
           list.push(await new B().m(5))
           const o = { async k() { return this === o } }
           list.push(await o.k())
@@ -240,8 +243,8 @@ describe("globals", () => {
 
   test("programs share no state", () => {
     const modules = {
-      "/main.js":
-        "let n = 0; export function f() { globalThis.n ??= 0; globalThis.n++; return [n++, globalThis.n]; }",
+      "/main.js": `let n = 0;
+        export function f() { globalThis.n ??= 0; globalThis.n++; return [n++, globalThis.n]; }`,
     };
     const source = { read: (name: string) => (modules as Record<string, string>)[name] };
     const globals = {};

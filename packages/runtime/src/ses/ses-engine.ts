@@ -18,7 +18,7 @@ import { BufferBudget, bufferConstructorNames } from "./buffer-budget.ts";
 import { createGlobalsClass, type DynamicCode, dynamicNames } from "./dynamic-code.ts";
 import { describeFailure } from "./failure.ts";
 import { lockdownOnce } from "./lockdown.ts";
-import { createScriptPromises, JobQueue, type ScriptPromises } from "./script-promise.ts";
+import { runAsync, ScriptPromise } from "./script-promise.ts";
 import { SesProgram } from "./ses-program.ts";
 import { createStandardGlobals } from "./standard-globals.ts";
 
@@ -31,8 +31,6 @@ export interface SesEngineOptions {
 
 /** What the programs of one engine share. */
 export interface EngineShared {
-  readonly queue: JobQueue;
-  readonly promises: ScriptPromises;
   readonly budget: BufferBudget;
   readonly dynamicCode: DynamicCode;
 }
@@ -61,23 +59,21 @@ class SesEngine implements ScriptEngine {
 
   constructor(options: SesEngineOptions) {
     this.#compartment = new Compartment({ __options__: true, name: "programs" });
-    const queue = new JobQueue();
-    const promises = createScriptPromises(queue);
     const budget = new BufferBudget();
     this.#standard = createStandardGlobals({
       intrinsics: this.#compartment.globalThis,
       rng: options.rng,
       nowMs: options.nowMs,
-      promise: promises.constructor,
+      promise: ScriptPromise as unknown as typeof Promise,
     });
     this.#standardNames = new Set(Object.keys(this.#standard));
     Object.freeze(this.#standard);
     const dynamicCode: DynamicCode = {
       evaluate: (text) => this.#compartment.evaluate(text),
-      run: promises.run,
+      run: runAsync,
       allocate: budget.allocate,
     };
-    this.#shared = { queue, promises, dynamicCode, budget };
+    this.#shared = { dynamicCode, budget };
     Object.freeze(this.#compartment.globalThis);
   }
 

@@ -8,6 +8,7 @@ import type { Program, ProgramLimits } from "../script-engine.ts";
 import { scriptErrors } from "../script-errors.ts";
 import { bufferBytesDefault } from "./buffer-budget.ts";
 import { checkedGlobalsOf } from "./dynamic-code.ts";
+import { attemptAsync, inspectPromise, jobQueue, runAsync } from "./script-promise.ts";
 import type { EngineShared } from "./ses-engine.ts";
 
 type Callable = (...args: unknown[]) => unknown;
@@ -41,7 +42,7 @@ export class SesProgram implements Program, ProgramHooks {
   }
 
   get run(): unknown {
-    return this.#shared.promises.run;
+    return runAsync;
   }
 
   get allocate(): unknown {
@@ -49,21 +50,20 @@ export class SesProgram implements Program, ProgramHooks {
   }
 
   importModule(specifier: unknown, referrer: string): unknown {
-    return this.#shared.promises.attempt(() => {
+    return attemptAsync(() => {
       const name = resolveModuleName(String(specifier), referrer);
       return withPlainErrors(() => this.#instances.namespace(name));
     });
   }
 
   call(moduleName: string, exportName: string, args: readonly unknown[]): unknown {
-    const { queue, promises, budget } = this.#shared;
-    budget.begin(this.#bufferBytesMax);
-    const outer = queue.enter();
+    this.#shared.budget.begin(this.#bufferBytesMax);
+    const outer = jobQueue.enter();
     try {
       const action = this.#find(moduleName, exportName);
       let result = Reflect.apply(action, undefined, args);
-      queue.drain();
-      const settled = promises.inspect(result);
+      jobQueue.drain();
+      const settled = inspectPromise(result);
       if (settled !== undefined) {
         if (settled.state === "rejected") throw settled.value;
         if (settled.state === "pending") {
@@ -75,7 +75,7 @@ export class SesProgram implements Program, ProgramHooks {
     } catch (error) {
       throw toCallError(error, moduleName, exportName);
     } finally {
-      queue.leave(outer);
+      jobQueue.leave(outer);
     }
   }
 
@@ -101,7 +101,7 @@ function absoluteName(name: string): string {
 }
 
 /** Programs see ordinary errors only: those of the engine would give them its classes. */
-export function withPlainErrors<Result>(action: () => Result): Result {
+function withPlainErrors<Result>(action: () => Result): Result {
   try {
     return action();
   } catch (error) {
