@@ -124,7 +124,11 @@ class SesEngine implements ScriptEngine {
   #compile(record: ModuleRecord): ModuleBody {
     // White space would end the name, and a stray quote confuse debuggers.
     const name = encodeURI(record.name).replaceAll("'", "%27");
-    const text = `${record.text}\n//# sourceURL=app:${name}`;
+    // Lines of the text are those of the source, so its own map serves debuggers.
+    const map = /^data:application\/json[;,]/.test(record.sourceMapUrl ?? "")
+      ? `\n//# sourceMappingURL=${record.sourceMapUrl}`
+      : "";
+    const text = `${record.text}${map}\n//# sourceURL=app:${name}`;
     const factory = this.#compartment.evaluate(text) as (standard: object) => ModuleBody;
     return factory(this.#standard);
   }
