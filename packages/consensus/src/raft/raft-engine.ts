@@ -243,17 +243,22 @@ export class RaftEngine implements Engine {
     }
     switch (message.type) {
       case "appendEntries":
-        return receiveEntries(state, from, message, entries);
+        receiveEntries(state, from, message, entries);
+        break;
       case "appendEntriesResponse":
-        return receiveResponse(state, from, message);
+        receiveResponse(state, from, message);
+        break;
       case "voteRequest":
       case "preVoteRequest":
-        return receiveVoteRequest(state, from, message);
+        receiveVoteRequest(state, from, message);
+        break;
       case "voteResponse":
       case "preVoteResponse":
-        return receiveVoteResponse(state, from, message);
+        receiveVoteResponse(state, from, message);
+        break;
       case "candidacyProposal":
-        return receiveCandidacyProposal(state, from, message);
+        receiveCandidacyProposal(state, from, message);
+        break;
     }
   }
 

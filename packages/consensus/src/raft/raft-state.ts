@@ -98,7 +98,19 @@ export class RaftState {
     }
     const isMember = this.configurations.latest?.nodes.includes(nodeId) === true;
     this.isTicking = isMember && start.lastSeqno > 0;
+    this.#resumeRetirement();
     this.configurations.commit(this.log.committedSeqno);
+  }
+
+  /** Finds again how far the retirement that the configurations speak of has come. */
+  #resumeRetirement(): void {
+    const { retirement, log } = this;
+    const { seqno } = retirement;
+    if (seqno === undefined) return;
+    const isCommitted = seqno < log.committedSeqno;
+    const signature = isCommitted ? log.committedSeqno : log.signatures.find((s) => s > seqno);
+    if (signature !== undefined) retirement.sign(signature);
+    retirement.commit(log.committedSeqno);
   }
 
   get role(): Role {

@@ -2,7 +2,7 @@
  * Executes the scenario files of CCF's consensus tests: a command with arguments between commas
  * on each line, comments from `#` on, and an end at a line that begins with `====`.
  */
-import { assert, utf8ToBytes } from "@coco/base";
+import { assert, bytesToBase64, utf8ToBytes } from "@coco/base";
 import type { NodeId } from "../engine.ts";
 import { type RaftRules, raftRules } from "../raft/raft-rules.ts";
 import { checkCommitSafety, findDifferences, nodeDetail } from "./scenario-checks.ts";
@@ -267,5 +267,5 @@ function toEntrySizeBytes(text: string, mark: MarkWithoutSeqno | undefined): num
     content = JSON.stringify(Object.fromEntries(addresses));
     type = typeNames[mark.kind];
   }
-  return JSON.stringify({ data: [...utf8ToBytes(content)], type }).length;
+  return JSON.stringify({ data: bytesToBase64(utf8ToBytes(content)), type }).length;
 }

@@ -4,11 +4,13 @@ import { expect, test } from "vitest";
 import { runScenario } from "./scenario-runner.ts";
 import type { TraceLine } from "./scenario-trace.ts";
 
-const vectors =
-  process.env["COCO_VECTORS"] ?? join(import.meta.dirname, "../../../../../shared/vectors");
+const vectors = process.env["COCO_VECTORS"] ?? "../shared/vectors";
 const folder = join(vectors, "raft/scenarios");
 const names = existsSync(folder) ? readdirSync(folder).sort() : [];
-if (names.length === 0) console.warn(`skipped: no scenarios in ${folder}`);
+if (names.length === 0) {
+  console.warn(`skipped: no scenarios in ${folder}`);
+  test.skip("the scenarios are not here", () => {});
+}
 
 /** What of a line does not depend on the program that wrote it. */
 function toComparable({ msg, cmd, cmd_prefix }: TraceLine): unknown {
