@@ -1,4 +1,5 @@
 /** Reading X.509 certificates and certificate requests. @source RFC 5280, RFC 2986 */
+import { equalBytes } from "./bytes.ts";
 import { baseErrors } from "./catalogue.ts";
 import { DerReader, derContextTag, derTag, ecdsaDerToRaw } from "./der.ts";
 import { isCocoError } from "./errors.ts";
@@ -65,6 +66,8 @@ interface SignedStructure {
   readonly body: DerReader;
   readonly signedBytes: Uint8Array;
   readonly signatureAlgorithm: string;
+  /** The whole AlgorithmIdentifier, with its parameters. */
+  readonly algorithmBytes: Uint8Array;
   readonly signature: Uint8Array;
 }
 
@@ -73,11 +76,17 @@ function readSigned(der: Uint8Array): SignedStructure {
   const reader = outer.enter(derTag.sequence);
   outer.end();
   const body = reader.element(derTag.sequence);
-  const signatureAlgorithm = reader.enter(derTag.sequence).objectIdentifier();
+  const algorithm = reader.element(derTag.sequence);
+  const signatureAlgorithm = new DerReader(algorithm.content).objectIdentifier();
   const signature = reader.bitString();
   reader.end();
-  const inside = new DerReader(body.content);
-  return { body: inside, signedBytes: body.bytes, signatureAlgorithm, signature };
+  return {
+    body: new DerReader(body.content),
+    signedBytes: body.bytes,
+    signatureAlgorithm,
+    algorithmBytes: algorithm.bytes,
+    signature,
+  };
 }
 
 /** Turns BadDer of the parts into one error that names the whole. */
@@ -113,14 +122,15 @@ function readIsAuthority(extension: CertificateExtension | undefined): boolean {
 }
 
 function readCertificate(der: Uint8Array): ParsedCertificate {
-  const { body, ...signed } = readSigned(der);
+  const { body, algorithmBytes, ...signed } = readSigned(der);
   const version = body.nextTag === derContextTag(0) ? body.enter(derContextTag(0)) : undefined;
   if (version !== undefined && version.smallInteger() > 2) {
     throw baseErrors.create("BadDer", "an unknown certificate version");
   }
   const serial = body.integer();
-  const algorithm = body.enter(derTag.sequence).objectIdentifier();
-  if (algorithm !== signed.signatureAlgorithm) {
+  const algorithm = body.element(derTag.sequence).bytes;
+  // The outer identifier is not signed: it has to be the inner one, parameters included.
+  if (!equalBytes(algorithm, algorithmBytes)) {
     throw baseErrors.create("BadDer", "the two signature algorithms differ");
   }
   const issuerName = body.element(derTag.sequence).bytes;
