@@ -1,3 +1,4 @@
+import { storeErrors } from "@coco/store";
 import { expect, test } from "vitest";
 import { createTestHost, endpointOf, type TestHost } from "./script-application.testing.ts";
 
@@ -437,4 +438,50 @@ test("a caller of each policy is a fresh object of CCF's shape", () => {
     jwt,
     mark: 1,
   });
+});
+
+test("a module that failed to load is loaded anew by the next request", () => {
+  const host = createTestHost();
+  host.install(
+    { "/f": { get: endpointOf("a.js", "f", "readwrite", "key") } },
+    {
+      "a.js": 'import { n } from "./b.js"; export function f() { return { body: n } }',
+      "b.js": `
+        if (ccf.kv["public:t"].size === 0) throw new Error("not yet");
+        export const n = ccf.kv["public:t"].size;`,
+    },
+  );
+  expect(host.send("GET", "/f").status).toBe(500);
+  const transaction = host.store.begin("node");
+  transaction.table("public:t").setText("k", "v");
+  host.store.commit(transaction);
+  expect(host.send("GET", "/f").json).toBe(1);
+});
+
+test("a conflict runs through a handler that catches everything", () => {
+  const host = hostOf(`export function f() {
+    const t = ccf.kv["public:t"];
+    try { return { body: t.get(ccf.strToBuf("k")) ?? "none" } } catch { return { body: "caught" } }
+  }`);
+  // The store finds that what the transaction reads has changed since it began.
+  const conflict = storeErrors.create("TransactionConflict");
+  const { application } = host;
+  const match = application.endpoints.find(host.store.begin("node"), "POST", "/f");
+  if (match.kind !== "found") throw new Error("no endpoint");
+  const transaction = host.store.begin("application");
+  const table = transaction.table("public:t");
+  table.getText = () => {
+    throw conflict;
+  };
+  const request = {
+    method: "POST",
+    url: "/app/f",
+    path: "/f",
+    query: "",
+    headers: new Map<string, string>(),
+    body: new Uint8Array(0),
+    session: { id: 1, interfaceName: "test", certificate: undefined },
+  };
+  const context = { endpoint: match.endpoint, params: {}, caller: { policy: "no_auth" } };
+  expect(() => application.execute(transaction, { request }, context as never)).toThrow(conflict);
 });

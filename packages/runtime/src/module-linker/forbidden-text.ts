@@ -21,7 +21,8 @@ function escapeText(text: string): string {
 export function blankComments(edits: SourceEdits, comments: readonly Comment[]): void {
   for (const comment of comments) {
     if (edits.isRemoved(comment.start)) continue;
-    if (suspicious.test(comment.value) || directive.test(comment.value)) {
+    const text = edits.source.slice(comment.start, comment.end);
+    if (suspicious.test(text) || directive.test(text)) {
       edits.replace(comment.start, comment.end, comment.type === "Block" ? " " : "");
     }
   }

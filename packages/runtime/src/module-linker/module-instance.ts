@@ -80,7 +80,7 @@ export class ModuleInstances {
    * @throws {CocoError} ModuleNotFound, BadModule, or what the module throws
    */
   exported(moduleName: string, exportName: string): unknown {
-    this.#evaluate(this.#link(moduleName));
+    this.#prepare(moduleName);
     const resolved = this.#graph.resolve(moduleName, exportName);
     if (resolved === undefined) return undefined;
     if (resolved.local === undefined) return this.#namespace(resolved.module);
@@ -89,8 +89,24 @@ export class ModuleInstances {
 
   /** As `exported`, for the namespace object. */
   namespace(moduleName: string): object {
-    this.#evaluate(this.#link(moduleName));
+    this.#prepare(moduleName);
     return this.#namespace(moduleName);
+  }
+
+  /** Modules that failed are forgotten, so that a later call begins them anew. */
+  #prepare(moduleName: string): void {
+    const known = this.#instances.get(moduleName);
+    if (known?.state === "evaluated") return;
+    try {
+      this.#evaluate(this.#link(moduleName));
+    } catch (error) {
+      const instances = [...this.#instances.values()];
+      const isNested = instances.some(({ state }) => state === "evaluating");
+      for (const { name, state } of instances) {
+        if (!isNested && state !== "evaluated") this.#instances.delete(name);
+      }
+      throw error;
+    }
   }
 
   /** Instances of a module and of all that it needs, connected with each other. */

@@ -1,6 +1,10 @@
 /** Freezes the intrinsics of the thread, once. */
+import { endFastFreeze, restoreFreeze } from "./fast-freeze.ts";
+// biome-ignore assist/source/organizeImports: the module above has to be evaluated before this one.
 import "ses";
 import { AssertionError, CocoError } from "@coco/base";
+
+restoreFreeze();
 
 /**
  * Idempotent. The options keep the rest of a node working: errors keep their stacks, assignments
@@ -18,6 +22,7 @@ export function lockdownOnce(): void {
     errorTrapping: "none",
     unhandledRejectionTrapping: "none",
   });
+  endFastFreeze();
   // In depth: no error of the host reaches a program, and if one did, it could change nothing.
   // Not hardened, because that would freeze the Error of the host too, which others configure.
   for (const host of [CocoError, AssertionError]) {

@@ -218,9 +218,10 @@ describe("globals", () => {
         globalThis.seen = 4;
         const add = new Function("a", "b = 2", "return a + b + seen");
         return [add(1), Function("return this")() === globalThis, eval("1; seen + 1"),
-          f instanceof Function, (0, eval)("'x'"), Function("a,b", "c", "return a*b*c")(2, 3, 4)];
+          f instanceof Function, (0, eval)("'x'"), Function("a,b", "c", "return a*b*c")(2, 3, 4),
+          Function("<!-- a comment\\n return 1 // import('x')\\n --> another")()];
       }`;
-    expect(run(source)).toEqual([7, true, 5, true, "x", 24]);
+    expect(run(source)).toEqual([7, true, 5, true, "x", 24, 1]);
   });
 
   test("Math, Date", () => {

@@ -29,6 +29,9 @@ export interface SesEngineOptions {
   readonly nowMs: () => number;
 }
 
+/** Base64 only, which cannot hold anything that looks like code. */
+const inlineMap = /^data:application\/json;(?:charset=[\w-]+;)?base64,[\w+/=]+$/;
+
 /** What the programs of one engine share. */
 export interface EngineShared {
   readonly budget: BufferBudget;
@@ -125,7 +128,7 @@ class SesEngine implements ScriptEngine {
     // White space would end the name, and a stray quote confuse debuggers.
     const name = encodeURI(record.name).replaceAll("'", "%27");
     // Lines of the text are those of the source, so its own map serves debuggers.
-    const map = /^data:application\/json[;,]/.test(record.sourceMapUrl ?? "")
+    const map = inlineMap.test(record.sourceMapUrl ?? "")
       ? `\n//# sourceMappingURL=${record.sourceMapUrl}`
       : "";
     const text = `${record.text}${map}\n//# sourceURL=app:${name}`;
