@@ -1,6 +1,5 @@
 /** Freezes the intrinsics of the thread, once. */
 import { endFastFreeze, restoreFreeze } from "./fast-freeze.ts";
-// biome-ignore assist/source/organizeImports: the module above has to be evaluated before this one.
 import "ses";
 import { AssertionError, CocoError } from "@coco/base";
 
