@@ -120,7 +120,10 @@ export class IdentifierRewriter {
         this.#options.edits.after(node.end, ")");
         return;
       case "ForOfStatement":
-        if (node.await) throw unsupported("for await", node.start);
+        if (node.await) {
+          this.#options.edits.replaceNode(node.start, node.end, throwText("for await"));
+          return;
+        }
         break;
       case "StaticBlock":
         this.#children(node, { ...place, isAsync: false });
@@ -204,8 +207,13 @@ export class IdentifierRewriter {
       | FunctionExpression,
     place: Place,
   ): void {
-    if (node.async && node.generator) throw unsupported("an async generator", node.start);
     const { edits, names, scopes } = this.#options;
+    if (node.async && node.generator) {
+      // Libraries hold such functions without calling them, so only a call fails.
+      if (!isMethodValue(place.parent, node)) edits.replace(node.start, node.start + 5, "");
+      edits.replaceNode(node.body.start, node.body.end, `{${throwText("an async generator")}}`);
+      return;
+    }
     const isArrow = node.type === "ArrowFunctionExpression";
     let end = "";
     if (node.async && node.type === "ArrowFunctionExpression") {
@@ -261,8 +269,12 @@ export class IdentifierRewriter {
   }
 
   #asyncMethod(start: number, value: FunctionExpression): string {
-    if (value.generator) throw unsupported("an async generator", start);
     const { edits, names } = this.#options;
+    if (value.generator) {
+      const keyword = this.#find("async", start);
+      edits.replace(keyword, keyword + "async".length, "");
+      return "";
+    }
     return rewriteAsyncFunction(edits, value, names, this.#find("async", start), value.start);
   }
 
@@ -335,6 +347,12 @@ export class IdentifierRewriter {
     }
     throw unsupported(`code without ${text}`, from);
   }
+}
+
+/** Text that fails when it is reached. */
+function throwText(what: string): string {
+  const reason = `${what} is not supported: nothing in the sandbox is asynchronous`;
+  return `throw new TypeError(${JSON.stringify(reason)});`;
 }
 
 /** Marks code that cannot run in the sandbox; `pos` is where it stands, as in acorn's errors. */
