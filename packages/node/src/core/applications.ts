@@ -53,6 +53,7 @@ export interface ApplicationsOptions {
   readonly disk: LedgerDisk;
   readonly log: Log;
   readonly report: (report: ExecutorReport) => void;
+  readonly onCertificatesChanged: () => void;
   readonly dispatcherStats: () => Dispatcher<never>["stats"];
   readonly commitWaiterCount: () => number;
 }
@@ -182,12 +183,13 @@ function createRunLimits({ store }: ServiceState): () => RunLimits {
   };
 }
 
-/** Keeps up with certificates that proposals renew. */
+/** Keeps up with certificates that proposals renew. @returns whether one changed */
 function followCertificates(
   changes: Changes,
   nodeId: string,
   certificates: CurrentCertificates,
-): void {
+): boolean {
+  const { node, service } = certificates;
   for (const { name, writes } of changes) {
     if (name === ledgerTable.endorsedCertificates) {
       certificates.node = writes.get(nodeId) ?? certificates.node;
@@ -196,6 +198,7 @@ function followCertificates(
       if (text !== undefined) certificates.service = (JSON.parse(text) as { cert: string }).cert;
     }
   }
+  return certificates.node !== node || certificates.service !== service;
 }
 
 export function createApplications(options: ApplicationsOptions): ExecutorApplications {
@@ -257,7 +260,9 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     },
     isServiceOpen: createOpenCheck(),
     runLimits: createRunLimits(state),
-    onAppended: (_, changes) => followCertificates(changes, state.nodeId, certificates),
+    onAppended: (_, changes) => {
+      if (followCertificates(changes, state.nodeId, certificates)) options.onCertificatesChanged();
+    },
     onCommitted: () => historical.indexes.wake(),
     stop: () => clearInterval(timer),
   };

@@ -51,9 +51,12 @@ export type ExecutorStart =
   | { readonly kind: "resume"; readonly progress: Progress };
 
 /** How far the service is, as the executor last said. */
-export interface Progress {
+export interface Progress extends NodeCertificates {
   readonly view: number;
   readonly committedSeqno: number;
+}
+
+export interface NodeCertificates {
   /** PEM. */
   readonly serviceCertificate: string;
   /** PEM, endorsed by the service. */
@@ -72,6 +75,8 @@ export interface ExecutorData {
   readonly frontInterfaces: readonly FrontInterfaceFacts[];
   /** Of `watchSizeBytes`: see execution-watch.ts. */
   readonly watchMemory: SharedArrayBuffer;
+  /** Two 64-bit floats, view and committed seqno, for whoever comes after this executor. */
+  readonly progressMemory: SharedArrayBuffer;
 }
 
 export interface FrontInterfaceFacts {
@@ -90,8 +95,9 @@ export type ExecutorCommand =
 
 /** Executor to supervisor. */
 export type ExecutorReport =
-  | { readonly kind: "ready"; readonly nodeId: string; readonly progress: Progress }
-  | { readonly kind: "progress"; readonly progress: Progress }
+  | { readonly kind: "ready"; readonly nodeId: string; readonly certificates: NodeCertificates }
+  /** A vote renewed them. */
+  | { readonly kind: "certificates"; readonly certificates: NodeCertificates }
   | { readonly kind: "secrets"; readonly ledgerSecrets: readonly HeldLedgerSecret[] }
   | { readonly kind: "stopped" }
   /** The node cannot go on. */

@@ -13,7 +13,7 @@ import { ExecutorConsensus } from "./consensus-port.ts";
 import { type Answer, type Authentication, Dispatcher } from "./dispatcher.ts";
 import { nodeErrors } from "./errors.ts";
 import { WatchedRuns } from "./execution-watch.ts";
-import type { ExecutorData, ExecutorReport, Progress } from "./executor-messages.ts";
+import type { ExecutorData, ExecutorReport, NodeCertificates } from "./executor-messages.ts";
 import { LedgerDisk } from "./ledger-disk.ts";
 import { LedgerPipeline } from "./ledger-pipeline.ts";
 import { createServiceState, type ServiceState } from "./service-state.ts";
@@ -45,6 +45,7 @@ export class Executor {
   readonly #applications: ExecutorApplications;
   readonly #dispatcher: Dispatcher<FrontLink>;
   readonly #waiters: CommitWaiters<FrontLink>;
+  readonly #progress: Float64Array;
   readonly #fronts: FrontLink[] = [];
   #deferred: DeferredRequest[] = [];
   #hasFailed = false;
@@ -53,6 +54,7 @@ export class Executor {
     this.#data = data;
     this.#report = report;
     this.#log = (level, message, facts = {}) => report({ kind: "log", level, message, facts });
+    this.#progress = new Float64Array(data.progressMemory);
     this.#state = createServiceState(data);
     this.#waiters = new CommitWaiters((front, answer) => this.#respond(front, answer));
     this.#disk = this.#createDisk();
@@ -68,6 +70,9 @@ export class Executor {
       disk: this.#disk,
       log: this.#log,
       report,
+      onCertificatesChanged: () => {
+        report({ kind: "certificates", certificates: this.#certificates() });
+      },
       dispatcherStats: () => this.#dispatcher.stats,
       commitWaiterCount: () => this.#waiters.count,
     });
@@ -110,19 +115,23 @@ export class Executor {
     }
     this.#pipeline.requestSignature();
     this.#pipeline.flush();
-    this.#report({ kind: "ready", nodeId, progress: this.#progress() });
+    this.#noteProgress();
+    this.#report({ kind: "ready", nodeId, certificates: this.#certificates() });
   }
 
-  #progress(): Progress {
-    const { engine } = this.#state;
+  #certificates(): NodeCertificates {
     return {
-      view: engine.view,
-      committedSeqno: engine.committed().seqno,
-      serviceCertificate:
-        this.#applications?.serviceCertificate() ?? this.#state.serviceCertificate,
-      nodeCertificate: this.#applications?.nodeCertificate() ?? this.#state.nodeCertificate,
+      serviceCertificate: this.#applications.serviceCertificate(),
+      nodeCertificate: this.#applications.nodeCertificate(),
       selfSignedCertificate: this.#state.selfSignedCertificate,
     };
+  }
+
+  /** In shared memory, because it is read only if this executor dies. */
+  #noteProgress(): void {
+    const { engine } = this.#state;
+    this.#progress[0] = engine.view;
+    this.#progress[1] = engine.committed().seqno;
   }
 
   /** Takes what else has come meanwhile too: a turn of the event loop costs more than a request. */
@@ -211,7 +220,7 @@ export class Executor {
         this.#waiters.committed(seqno, writer.tree);
         this.#post();
         this.#applications.onCommitted(seqno);
-        this.#report({ kind: "progress", progress: this.#progress() });
+        this.#noteProgress();
       },
       onSettled: () => {
         this.#serveDeferred();

@@ -150,7 +150,9 @@ describe("what the disk holds", () => {
       const bytes = Buffer.from(text);
       // Base64 depends on the position of the text: these are the parts that do not.
       const base64 = [0, 1, 2].map((shift) =>
-        Buffer.concat([Buffer.alloc(shift), bytes]).toString("base64").slice(4, -4),
+        Buffer.concat([Buffer.alloc(shift), bytes])
+          .toString("base64")
+          .slice(4, -4),
       );
       return [text, bytes.toString("hex"), Buffer.from(text, "utf16le"), ...base64];
     };

@@ -113,7 +113,7 @@ export async function startNode(
     url: Object.values(urls)[0] ?? "",
     urls,
     nodeId: supervisor.nodeId,
-    serviceCertificatePem: supervisor.progress.serviceCertificate,
+    serviceCertificatePem: supervisor.certificates.serviceCertificate,
     ledgerDirectory,
     inspectUrl,
     stop: () => supervisor.stop(),
@@ -296,8 +296,8 @@ function writeOutputFiles(
   supervisor: Supervisor,
   urls: Readonly<Record<string, string>>,
 ): void {
-  writeOutput(command.serviceCertificateFile, supervisor.progress.serviceCertificate);
-  writeOutput(outputFiles.nodeCertificateFile, supervisor.progress.selfSignedCertificate);
+  writeOutput(command.serviceCertificateFile, supervisor.certificates.serviceCertificate);
+  writeOutput(outputFiles.nodeCertificateFile, supervisor.certificates.selfSignedCertificate);
   writeOutput(outputFiles.pidFile, `${process.pid}`);
   const addresses = Object.entries(urls).map(([name, url]) => [name, url.replace(/^\w+:\/\//, "")]);
   writeOutput(outputFiles.rpcAddressesFile, JSON.stringify(Object.fromEntries(addresses)));
