@@ -15,6 +15,8 @@ export interface SandboxNodeOptions {
   readonly inspectPort: number | undefined;
   /** Receives each line of the node's log, besides the file. */
   onLogLine(line: string): void;
+  /** The node cannot go on. */
+  onFailed(error: Error): void;
 }
 
 /** A node that answers. */
@@ -41,6 +43,7 @@ export async function startSandboxNode(options: SandboxNodeOptions): Promise<San
       options.onLogLine(line);
     },
     isSandbox: true,
+    onFailed: options.onFailed,
     ...(inspectPort !== undefined && { inspectPort }),
   });
   return {

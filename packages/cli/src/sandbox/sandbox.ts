@@ -25,6 +25,8 @@ export interface SandboxOptions {
   readonly isColored: boolean;
   /** Receives each line of the node's log, besides the file. */
   onLogLine(line: string): void;
+  /** The node cannot go on. */
+  onFailed(error: Error): void;
 }
 
 export interface Sandbox {
