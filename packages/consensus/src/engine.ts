@@ -68,7 +68,11 @@ export interface Outgoing {
 
 /** What the owner has to do, in the order of these fields. */
 export interface Effects {
-  /** Entries after this seqno are gone: undo them in the store, cut them from the ledger. */
+  /**
+   * Entries after this seqno are gone: undo them in the store, cut them from the ledger. A write
+   * of them that is still under way is not to be reported by `persisted` any more: the same
+   * entries can be appended again, and would be taken for durable before they are.
+   */
   readonly rolledBackTo?: Seqno;
   /** Of the entries that came with the message just stepped: append and apply these. */
   readonly append?: SeqnoRange;

@@ -75,8 +75,8 @@ function addVote(state: RaftState, from: NodeId): void {
 /** Gives up what is unsigned, and offers the rest to all. */
 export function becomeLeader(state: RaftState): void {
   if (state.isRetired) return;
-  const { log, rules } = state;
-  state.rollback(rules.keptSeqno(log.lastSignature, log.lastSeqno));
+  const { log } = state;
+  state.dropUnsigned();
   state.leadership = "Leader";
   state.primaryId = state.nodeId;
   state.elapsedTicks = 0;
