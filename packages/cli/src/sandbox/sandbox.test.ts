@@ -199,6 +199,24 @@ describe("a sandbox", () => {
     expect(run).toThrow();
   });
 
+  // Goal: the measurement drives a running node and reports the promised figures.
+  test("bench logging", async () => {
+    const { url, serviceCert, users } = sandbox.facts;
+    expect((await here("app", "deploy", app)).code).toBe(0);
+    const { code, json } = await coco([
+      ...["bench", "logging", "--url", url, "--service-cert", serviceCert],
+      ...["--cert", users[0]!.cert, "--key", users[0]!.key],
+      ...["--duration", "200ms", "--connections", "4", "--keys", "1000", "--json"],
+    ]);
+    expect(code).toBe(0);
+    const figures = json();
+    for (const name of ["writesPerSecond", "readsPerSecond", "writeP50Ms", "commitP50Ms"]) {
+      expect(figures[name]).toBeGreaterThan(0);
+    }
+    const wrong = await coco(["bench", "logging", "--duration", "soon"]);
+    expect(wrong.code).toBe(2);
+  });
+
   // Goal: a port that is taken and a directory with other things are refused before anything runs.
   test("preflight checks", async () => {
     const server = createServer();
