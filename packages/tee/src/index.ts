@@ -21,6 +21,8 @@ export {
   quoteInfoToEvidence,
   type TeePlatform,
 } from "./evidence.ts";
+export { sgxVerifier, tdxVerifier } from "./intel/dcap-verifier.ts";
+export { snpVerifier } from "./snp/snp-verifier.ts";
 export {
   type Check,
   CheckList,
