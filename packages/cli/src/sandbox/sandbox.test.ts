@@ -174,6 +174,29 @@ describe("a sandbox", () => {
     await until(async () => (await answer()).includes("No message 777."));
   });
 
+  // Goal: what the app prints and why it fails is in the log, with places in the TypeScript.
+  test("app logs", async () => {
+    const text = readFileSync(source, "utf8");
+    const head = "export function countPrivate(request: AppRequest): AppResponse {\n";
+    const body = "  console.log('counting', request.query);\n";
+    writeFileSync(source, text.replace(head, head + body));
+    const ask = () => user.request("/app/log/private/count?x");
+    const logs = async () => (await coco(["app", "logs", "--sandbox", data])).out;
+    await until(async () => (await ask()).status > 0 && (await logs()).includes("counting x"));
+    expect(await logs()).not.toContain("node started");
+    const all = await coco(["app", "logs", "--sandbox", data, "--all", "--json"]);
+    expect(all.out).toContain('"message":"node started"');
+    const fails = text.replace(
+      head,
+      `${head}  if (request.query === "x") throw new Error("on purpose");\n`,
+    );
+    writeFileSync(source, fails);
+    await until(async () => (await ask()).status === 500);
+    await until(async () => /on purpose[\s\S]*src\/logging\.ts:\d+/.test(await logs()));
+    writeFileSync(source, text);
+    await until(async () => (await ask()).status === 200);
+  });
+
   // Goal: `app deploy` replaces the app through a proposal.
   test("app deploy", async () => {
     const { code, json } = await here("app", "deploy", app);
