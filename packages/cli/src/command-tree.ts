@@ -109,7 +109,7 @@ const keyGenerate: CommandDescription = {
   ],
   examples: [
     ["coco key generate --role member --out keys", "keys/member0_cert.pem and its keys"],
-    ["coco key generate --role user --out keys --name alice", "keys/alice_cert.pem"],
+    ["coco key generate --role user --out keys --name acme-bank", "keys/acme-bank_cert.pem"],
   ],
   load: () => import("./commands/key-generate.ts"),
 };

@@ -117,7 +117,7 @@ describe("a sandbox", () => {
   test("propose, show, list, prepare and finish", async () => {
     const file = join(temporary, "proposal.json");
     const cert = readFileSync(sandbox.facts.users[1]!.cert, "utf8");
-    const args = { cert, user_data: { name: "bob" } };
+    const args = { cert, user_data: { department: "audit" } };
     writeFileSync(file, JSON.stringify({ actions: [{ name: "set_user", args }] }));
     const proposed = await here("gov", "propose", file, "--member", "1");
     expect(proposed.json()).toMatchObject({ proposalState: "Accepted" });
