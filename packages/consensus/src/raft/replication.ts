@@ -149,7 +149,7 @@ export function receiveEntries(
   message: AppendEntries,
   entries: Batch | undefined,
 ): void {
-  const { log, rules } = state;
+  const { log } = state;
   checkEntries(message, entries);
   if (message.view === state.view && state.leadership === "Leader") {
     throw badMessage("another primary of this node's own view");
@@ -173,7 +173,8 @@ export function receiveEntries(
   }
   state.restartElectionTimer();
   state.primaryId = from;
-  if (rules.isStale(message, log.committedSeqno) || message.prevSeqno > log.lastSeqno) return;
+  // What begins before the committed entries is too old to say anything.
+  if (message.prevSeqno < log.committedSeqno) return;
   if (!dropConflict(state, message)) return;
   takeEntries(state, from, message, entries);
 }
@@ -181,15 +182,12 @@ export function receiveEntries(
 /** @returns whether the message can be followed */
 function dropConflict(state: RaftState, message: AppendEntries): boolean {
   const { log, rules } = state;
-  const last = Math.min(message.lastSeqno, log.lastSeqno);
-  let seqno = message.prevSeqno + 1;
-  // All entries of the message are of one view, so that comparing views compares entries.
-  while (seqno <= last && log.viewOf(seqno) === message.lastView) seqno++;
-  if (seqno > last) return true;
+  const conflict = rules.firstConflict(message, log);
+  if (conflict === undefined) return true;
   if (!rules.canReplace(state.isNewFollower)) return false;
-  state.rollback(seqno - 1);
+  state.rollback(conflict - 1);
   state.isNewFollower = false;
-  return log.lastSeqno === seqno - 1;
+  return log.lastSeqno === conflict - 1;
 }
 
 function takeEntries(

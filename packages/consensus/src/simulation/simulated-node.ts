@@ -20,6 +20,8 @@ export class SimulatedNode implements ObservedNode {
   life = 0;
   isSignatureWanted = false;
   retiredNodes: readonly NodeId[] = [];
+  /** What an owner has to write before it gives out ids as primary. */
+  #primaryView = 0;
   #vote: { view: number; votedFor: NodeId | undefined } | undefined;
   #writes: Write[] = [];
   /** Entries up to this one are on the disk or on their way. */
@@ -39,7 +41,8 @@ export class SimulatedNode implements ObservedNode {
 
   /** Carries out what the engine asks for; the messages are given back. */
   take(effects: Effects, received: readonly SimulatedEntry[]): Effects["send"] {
-    const { rolledBackTo, append, persist, persistVote } = effects;
+    const { rolledBackTo, append, persist, persistVote, roleChange } = effects;
+    if (roleChange?.role === "primary") this.#primaryView = roleChange.view;
     if (rolledBackTo !== undefined) {
       this.log = this.log.slice(0, rolledBackTo);
       this.#forgetReports(rolledBackTo);
@@ -119,6 +122,7 @@ export class SimulatedNode implements ObservedNode {
     const marks = durable.flatMap(({ mark }) => (mark?.kind === "configuration" ? [mark] : []));
     const first = marks.findLastIndex(({ seqno }) => seqno <= committed);
     return {
+      view: this.#primaryView,
       viewFirstSeqnos: toViewFirstSeqnos(durable),
       lastSeqno: durable.length,
       lastSignatureSeqno,

@@ -20,8 +20,8 @@ export interface SimulationOptions {
   readonly eventCount: number;
   /** For tests that break a rule. */
   readonly rules?: RaftRules;
-  /** For tests that break an engine otherwise. */
-  readonly wrap?: (engine: RaftEngine) => RaftEngine;
+  /** For tests that break what the owner promises. */
+  readonly settings?: Partial<RaftSettings>;
 }
 
 export interface SimulationResult {
@@ -49,7 +49,8 @@ interface Parcel extends Outgoing {
   readonly attached: readonly SimulatedEntry[];
 }
 
-const nodeCountMax = 7;
+const nodeCountMax = 9;
+const memberCountMax = 5;
 const heartbeatTicks = 3;
 const electionTicks = 30;
 const parcelCountMax = 200;
@@ -136,10 +137,11 @@ class Simulation {
       sizer: this.#options.seed % 2 === 0 ? smallBatches : new MeanBatchSizer(),
       indexOfNewPeer: newestFirst,
       observer: undefined,
+      ...this.#options.settings,
     };
     const start = committedSeqno === undefined ? undefined : node.toStart(committedSeqno);
     const engine = new RaftEngine(node.id, settings, this.#options.rules ?? raftRules, start);
-    node.engine = this.#options.wrap?.(engine) ?? engine;
+    node.engine = engine;
     this.#drain(node, [], "start");
   }
 
@@ -172,7 +174,7 @@ class Simulation {
         this.#restart(node);
         break;
       case "partition":
-        this.#sides = new Map(this.#nodes.map(({ id }) => [id, this.#random(2)]));
+        this.#partition(node.id);
         break;
       case "connect":
         this.#sides = undefined;
@@ -191,14 +193,22 @@ class Simulation {
     }
   }
 
+  /** One node alone, or any two halves. */
+  #partition(alone: NodeId): void {
+    const isHalves = this.#random(2) === 0;
+    const sideOf = (id: NodeId): number => (isHalves ? this.#random(2) : Number(id === alone));
+    this.#sides = new Map(this.#nodes.map(({ id }) => [id, sideOf(id)]));
+  }
+
   #proposeSome(node: SimulatedNode): void {
     if (node.engine?.role !== "primary") return;
     if (node.retiredNodes.length > 0) {
       this.#propose(node, { kind: "retired", nodes: node.retiredNodes });
       node.retiredNodes = [];
     }
-    const isSigned = node.isSignatureWanted || this.#random(3) === 0;
-    this.#propose(node, isSigned ? { kind: "signature" } : undefined);
+    for (let count = this.#random(3); count > 0; count--) this.#propose(node, undefined);
+    const isSigned = node.isSignatureWanted || this.#random(2) === 0;
+    if (isSigned) this.#propose(node, { kind: "signature" });
   }
 
   #propose(node: SimulatedNode, mark: DistributiveOmit<Mark, "seqno"> | undefined): void {
@@ -225,12 +235,17 @@ class Simulation {
     const members = active.at(-1)?.nodes ?? [];
     // One change at a time, as governance makes them; elections in between are welcome.
     if (active.length > 1 && this.#random(4) > 0) return;
-    const isJoin = members.length < 3 || (members.length < 6 && this.#random(2) === 0);
-    if (isJoin && this.#nodes.length >= nodeCountMax) return;
-    let nodes: readonly NodeId[];
-    if (isJoin) nodes = [...members, this.#join().id];
-    else nodes = members.toSpliced(this.#random(members.length), 1);
-
+    const newCountMax = Math.min(nodeCountMax - this.#nodes.length, memberCountMax - 1);
+    const joining = this.#random(Math.min(newCountMax, 3) + 1);
+    const leaving = this.#random(Math.min(members.length, 3));
+    const staying = [...members];
+    for (let count = leaving; count > 0; count--) {
+      staying.splice(this.#random(staying.length), 1);
+    }
+    const room = memberCountMax - staying.length;
+    const fresh = Array.from({ length: Math.min(joining, room) }, () => this.#join().id);
+    const nodes = [...staying, ...fresh];
+    if (nodes.length === 0 || (leaving === 0 && fresh.length === 0)) return;
     this.#configurationCount++;
     this.#propose(primary, { kind: "configuration", nodes });
   }
