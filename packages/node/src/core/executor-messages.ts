@@ -79,7 +79,7 @@ export interface ExecutorData {
   readonly progressMemory: SharedArrayBuffer;
 }
 
-export interface FrontInterfaceFacts {
+interface FrontInterfaceFacts {
   readonly name: string;
   readonly sessionsSoftMax: number;
   readonly sessionsHardMax: number;

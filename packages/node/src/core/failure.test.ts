@@ -174,7 +174,7 @@ describe("an executor that dies", () => {
   });
   afterAll(() => node.stop());
 
-  test("goal: what was committed stays, ids that were lost are invalid, the view is new", async () => {
+  test("goal: what was committed stays, and a new view begins", async () => {
     // Without a limit for the process the heap of the thread itself is what ends.
     await node.propose([
       {

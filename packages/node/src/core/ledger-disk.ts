@@ -101,7 +101,10 @@ export class LedgerDisk {
     }
   }
 
-  /** Writes all of `jobs`; one flush at the end covers every signature among them. @returns the last seqno */
+  /**
+   * Writes all of `jobs`; one flush at the end covers every signature among them.
+   * @returns the last seqno
+   */
   async #perform(jobs: readonly Job[]): Promise<number> {
     let seqno = 0;
     let mustFlush = false;

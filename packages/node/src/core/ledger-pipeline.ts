@@ -28,7 +28,7 @@ export interface ExecutedTransaction {
 }
 
 /** Who signs, as of now: the node's certificate can be renewed by vote. */
-export interface LedgerSigner {
+interface LedgerSigner {
   readonly nodeKey: SigningKey;
   readonly serviceKey: SigningKey;
   readonly nodeId: string;

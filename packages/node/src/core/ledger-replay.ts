@@ -46,7 +46,7 @@ interface OpenedLedgerFile extends LedgerFile {
 }
 
 /** A ledger file on disk, read piece by piece. */
-export function openLedgerFile(directory: string, name: string): OpenedLedgerFile {
+function openLedgerFile(directory: string, name: string): OpenedLedgerFile {
   const path = join(directory, name);
   const descriptor = openSync(path, "r");
   return {

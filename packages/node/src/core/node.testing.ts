@@ -25,7 +25,7 @@ export interface TestIdentity {
   readonly encryption: { readonly publicPem: string; readonly privatePem: string };
 }
 
-export function createIdentity(name: string): TestIdentity {
+function createIdentity(name: string): TestIdentity {
   const key = generateSigningKey("secp256r1");
   const certificate = createCertificate({
     subject: `CN=${name}`,

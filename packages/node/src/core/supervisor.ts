@@ -87,7 +87,10 @@ export class Supervisor {
     return this.#addresses;
   }
 
-  /** Resolves when the interfaces are open. @throws {CocoError} StartFailed and what the parts throw */
+  /**
+   * Resolves when the interfaces are open.
+   * @throws {CocoError} StartFailed, NodeFailed
+   */
   async start(): Promise<void> {
     const { frontCount } = this.#options;
     const counters = Array.from(

@@ -9,6 +9,7 @@ import type {
   FunctionDeclaration,
   FunctionExpression,
   Identifier,
+  MemberExpression,
   MethodDefinition,
   NewExpression,
   PropertyDefinition,
@@ -92,14 +93,7 @@ export class IdentifierRewriter {
         this.#statementStarts.add(node.start);
         break;
       case "MemberExpression":
-        if (node.object.type === "Super" && place.isAsync) {
-          const isCallee = place.parent.type === "CallExpression" && place.parent.callee === node;
-          rewriteSuperMember(this.#options.edits, node, this.#options.names, isCallee);
-          if (!node.computed) return;
-        }
-        this.#visit(node.object, { ...place, parent: node });
-        if (node.computed) this.#visit(node.property, { ...place, parent: node });
-        if (node.property.type === "PrivateIdentifier") this.#key(node.property, false, place);
+        this.#memberAccess(node, place);
         return;
       case "Property":
         this.#property(node, place);
@@ -153,6 +147,17 @@ export class IdentifierRewriter {
       default:
     }
     this.#children(node, place);
+  }
+
+  #memberAccess(node: MemberExpression, place: Place): void {
+    if (node.object.type === "Super" && place.isAsync) {
+      const isCallee = place.parent.type === "CallExpression" && place.parent.callee === node;
+      rewriteSuperMember(this.#options.edits, node, this.#options.names, isCallee);
+      if (!node.computed) return;
+    }
+    this.#visit(node.object, { ...place, parent: node });
+    if (node.computed) this.#visit(node.property, { ...place, parent: node });
+    if (node.property.type === "PrivateIdentifier") this.#key(node.property, false, place);
   }
 
   #children(node: AnyNode, place: Place): void {
