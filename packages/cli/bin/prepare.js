@@ -46,13 +46,10 @@ function runStep(command, args, isShell = false) {
 }
 
 function installIfNeeded() {
-  const lockFile = join(root, "package-lock.json");
-  const lock = createHash("sha256").update(readFileSync(lockFile)).digest("hex");
+  const text = readFileSync(join(root, "package-lock.json"), "utf8");
+  const lock = createHash("sha256").update(text).digest("hex");
   if (existsSync(installStamp) && readFileSync(installStamp, "utf8") === lock) return true;
-  const installed = join(root, "node_modules", ".package-lock.json");
-  const isFresh =
-    existsSync(installed) && statSync(installed).mtimeMs >= statSync(lockFile).mtimeMs;
-  if (!isFresh) {
+  if (!isInstalled(JSON.parse(text))) {
     say("installing the dependencies (npm ci), once ...");
     const isWindows = process.platform === "win32";
     if (!runStep("npm", ["ci", "--no-audit", "--no-fund"], isWindows)) {
@@ -62,6 +59,18 @@ function installIfNeeded() {
   }
   writeFileSync(installStamp, lock);
   return true;
+}
+
+/** True when npm has installed what the lock file names, whoever asked it to. */
+function isInstalled(lock) {
+  const path = join(root, "node_modules", ".package-lock.json");
+  if (!existsSync(path)) return false;
+  const { packages: installed } = JSON.parse(readFileSync(path, "utf8"));
+  return Object.entries(lock.packages).every(([place, { version, optional, devOptional }]) => {
+    // Packages of other platforms are optional, and the workspaces themselves are not installed.
+    if (!place.includes("node_modules/") || optional || devOptional) return true;
+    return installed[place] !== undefined && installed[place].version === version;
+  });
 }
 
 function buildIfNeeded() {
