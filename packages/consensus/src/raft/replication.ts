@@ -304,10 +304,12 @@ export function receiveResponse(
   }
   noticeIncarnation(peer, message);
   if (message.isAccepted) {
-    if (message.view !== state.view || message.lastSeqno < peer.matchSeqno) return;
+    if (message.view !== state.view) return;
+    const answered = Math.max(message.lastSeqno, peer.matchSeqno);
+    peer.inFlight = peer.inFlight.filter((seqno) => seqno > answered);
+    if (message.lastSeqno < peer.matchSeqno) return;
     if (message.lastSeqno > log.lastSeqno) throw badMessage("entries confirmed that are not there");
     peer.matchSeqno = message.lastSeqno;
-    peer.inFlight = peer.inFlight.filter((seqno) => seqno > message.lastSeqno);
     advanceCommit(state);
     sendEagerly(state, peer);
     return;
@@ -342,6 +344,7 @@ function checkEntries(message: AppendEntries, entries: Batch | undefined): void 
     return;
   }
   const isAnnounced =
+    lastSeqno > prevSeqno &&
     entries.firstSeqno === prevSeqno + 1 &&
     entries.lastSeqno === lastSeqno &&
     entries.view === lastView;
