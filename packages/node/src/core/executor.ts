@@ -211,6 +211,7 @@ export class Executor {
       signatureDelayMs: settings.signatureDelayMs,
       signatureCountMax: settings.signatureCountMax,
       nowMs: () => performance.now(),
+      utilisation: createUtilisation(),
       onAppended: (appended, changes) => {
         this.#waiters.appended(appended);
         this.#applications.onAppended(appended, changes);
@@ -269,4 +270,15 @@ export class Executor {
       message: isKnown ? `${error.message}. ${error.next}.` : String(error),
     });
   }
+}
+
+/** Measures how busy this thread is between calls. */
+function createUtilisation(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    return utilization;
+  };
 }
