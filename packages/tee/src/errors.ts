@@ -242,6 +242,16 @@ export const teeErrors = defineErrors("tee", {
     title: "The report is not signed by the identity key of this boot",
     next: "Collect report, log and quote of the same boot",
   },
+  PolicyMalformed: {
+    number: 4049,
+    title: "The policy cannot be read",
+    next: "Correct the rule that the message names",
+  },
+  EvidenceAmbiguous: {
+    number: 4050,
+    title: "The files hold several pieces of evidence",
+    next: "Name one of them; give the rest as collateral",
+  },
 });
 
 /** Codes with which evidence is refused. */
