@@ -166,7 +166,8 @@ function createOpenCheck(): (transaction: Transaction) => boolean {
 }
 
 /** The voted limits of handlers, read again only when their row has changed. */
-function createRunLimits({ store }: ServiceState): () => RunLimits {
+function createRunLimits({ data, state }: ApplicationsOptions): () => RunLimits {
+  const { store } = state;
   let lastText: string | undefined;
   let limits: RunLimits | undefined;
   return () => {
@@ -175,7 +176,8 @@ function createRunLimits({ store }: ServiceState): () => RunLimits {
     if (limits === undefined || text !== lastText) {
       const { max_execution_time_ms: timeMs, max_heap_bytes: growthBytesMax } =
         readRuntimeOptions(transaction);
-      limits = { timeMs, growthBytesMax };
+      const isVoted = text !== undefined;
+      limits = { timeMs: isVoted ? timeMs : data.settings.handlerTimeoutMs, growthBytesMax };
       lastText = text;
     }
     transaction.discard();
@@ -259,7 +261,7 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
       return lookUpHistoricalState(historical, consensus, store.begin("node"), request);
     },
     isServiceOpen: createOpenCheck(),
-    runLimits: createRunLimits(state),
+    runLimits: createRunLimits(options),
     onAppended: (_, changes) => {
       if (followCertificates(changes, state.nodeId, certificates)) options.onCertificatesChanged();
     },
