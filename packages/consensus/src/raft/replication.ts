@@ -33,7 +33,7 @@ export function sendEntries(state: RaftState, peer: Peer, startSeqno = peer.sent
 }
 
 /** Sends new entries at once when nothing is in flight, or when they fill a message. */
-export function sendEagerly(state: RaftState, peer: Peer): void {
+function sendEagerly(state: RaftState, peer: Peer): void {
   const { log, settings } = state;
   if (!settings.isEager || state.leadership !== "Leader") return;
   while (peer.sentSeqno < log.lastSeqno && peer.inFlight.length < settings.inFlightCountMax) {
