@@ -166,7 +166,7 @@ export function receiveEntries(
   if (message.view > state.view || isCandidate) state.becomeAwareOf(message.view);
 
   const prevView = log.viewOf(message.prevSeqno);
-  if (prevView !== message.prevView) {
+  if (!state.rules.isContinuation(message.prevView, prevView)) {
     if (prevView === 0) refuse(state, from);
     else refuseMismatch(state, from, message);
     return;
