@@ -1,6 +1,6 @@
 /** A running node for tests: members, users, signed governance messages, plain HTTPS. */
 import { createHash, X509Certificate } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Agent, request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import {
   generateSigningKey,
   type SigningKey,
 } from "@coco/base/node";
+import { type AuditReport, auditLedger } from "@coco/store";
 import { type RunningNode, startNode } from "./start-node.ts";
 
 const crypto = createNodeCrypto();
@@ -125,6 +126,17 @@ export class TestNode {
     for (const agent of this.#agents.values()) agent.destroy();
     await this.#node?.stop();
     this.#node = undefined;
+  }
+
+  /** Audits the ledger on disk as anybody would. */
+  audit(serviceCertificate: string): AuditReport {
+    const files = readdirSync(this.ledgerDirectory).map((name) => {
+      const bytes = readFileSync(join(this.ledgerDirectory, name));
+      const read = (offset: number, lengthBytes: number) =>
+        new Uint8Array(bytes.subarray(offset, offset + lengthBytes));
+      return { name, sizeBytes: bytes.length, read };
+    });
+    return auditLedger(files, { crypto, serviceCertificate });
   }
 
   request(
