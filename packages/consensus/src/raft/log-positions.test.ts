@@ -13,7 +13,7 @@ function toLog(list: readonly number[]): LogPositions {
   return log;
 }
 
-test("goal: each entry is of the view in which it was appended, and nothing else has a view", () => {
+test("goal: each entry is of the view in which it was appended; nothing else has one", () => {
   fc.assert(
     fc.property(views, (list) => {
       const log = toLog(list);
