@@ -37,7 +37,7 @@ async function compile(target, isTracing) {
   const { error, stderr } = await asc.main([
     join(sources, "index.ts"),
     ...["--outFile", draft, "--runtime", "stub", "--noAssert", "--use", "abort="],
-    ...["-O3", "--converge", "--maximumMemory", "16384", "--use", `TRACING=${isTracing}`],
+    ...["-O3", "--converge", "--maximumMemory", "65536", "--use", `TRACING=${isTracing}`],
   ]);
   if (error !== null) {
     rmSync(draft, { force: true });

@@ -46,13 +46,10 @@ function runStep(command, args, isShell = false) {
 }
 
 function installIfNeeded() {
-  const lockFile = join(root, "package-lock.json");
-  const lock = createHash("sha256").update(readFileSync(lockFile)).digest("hex");
+  const text = readFileSync(join(root, "package-lock.json"), "utf8");
+  const lock = createHash("sha256").update(text).digest("hex");
   if (existsSync(installStamp) && readFileSync(installStamp, "utf8") === lock) return true;
-  const installed = join(root, "node_modules", ".package-lock.json");
-  const isFresh =
-    existsSync(installed) && statSync(installed).mtimeMs >= statSync(lockFile).mtimeMs;
-  if (!isFresh) {
+  if (!isInstalled(JSON.parse(text))) {
     say("installing the dependencies (npm ci), once ...");
     const isWindows = process.platform === "win32";
     if (!runStep("npm", ["ci", "--no-audit", "--no-fund"], isWindows)) {
@@ -64,12 +61,25 @@ function installIfNeeded() {
   return true;
 }
 
+/** True when npm has installed what the lock file names, whoever asked it to. */
+function isInstalled(lock) {
+  const path = join(root, "node_modules", ".package-lock.json");
+  if (!existsSync(path)) return false;
+  const { packages: installed } = JSON.parse(readFileSync(path, "utf8"));
+  return Object.entries(lock.packages).every(([place, { version, optional, devOptional }]) => {
+    // Packages of other platforms are optional, and the workspaces themselves are not installed.
+    if (!place.includes("node_modules/") || optional || devOptional) return true;
+    return installed[place] !== undefined && installed[place].version === version;
+  });
+}
+
 function buildIfNeeded() {
   if (!isStale()) return true;
   say("building, because this is the first use or a source changed ...");
   const startedMs = Date.now();
   const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
-  if (!runStep(process.execPath, [compiler, "-b"])) {
+  const machine = join(packages, "evm", "build.js");
+  if (!runStep(process.execPath, [machine]) || !runStep(process.execPath, [compiler, "-b"])) {
     say("the build failed; see the messages above");
     return false;
   }
@@ -86,7 +96,8 @@ function isStale() {
   return readdirSync(packages).some((name) => {
     const folder = join(packages, name);
     if (!existsSync(join(folder, "tsconfig.json"))) return false;
-    return !existsSync(join(folder, "dist")) || isNewer(join(folder, "src"), builtMs);
+    if (!existsSync(join(folder, "dist")) || isNewer(join(folder, "src"), builtMs)) return true;
+    return isNewer(join(folder, "assembly"), builtMs);
   });
 }
 

@@ -5,9 +5,13 @@ import { type CommandContext, toJsonLine, toTable } from "./streams.ts";
 
 const wholeId = /^[0-9a-f]{64}$/;
 
+export function isWholeProposalId(given: string): boolean {
+  return wholeId.test(given);
+}
+
 /** Completes a beginning that only one proposal has. @throws {CocoError} Usage */
 export async function findProposalId(governance: Governance, given: string): Promise<string> {
-  if (wholeId.test(given)) return given;
+  if (isWholeProposalId(given)) return given;
   const proposals = await governance.proposals();
   const found = proposals.filter(({ proposalId }) => proposalId.startsWith(given));
   if (found.length === 1) return found[0]!.proposalId;

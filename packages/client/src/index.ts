@@ -1,4 +1,15 @@
 export {
+  type AuditedTransaction,
+  type AuditOptions,
+  type AuditReport,
+  auditLedger,
+  type DecryptedTransaction,
+  type DecryptOptions,
+  type DecryptReport,
+  decryptLedger,
+  type LedgerFile,
+} from "@coco/store";
+export {
   type Committed,
   type Connection,
   type ConnectOptions,
@@ -27,6 +38,7 @@ export {
   type MemberSigner,
   type ProposalInfo,
   type ProposalState,
+  type RecoverySubmission,
   type ServiceInfo,
 } from "./governance.ts";
 export {

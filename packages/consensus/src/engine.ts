@@ -68,7 +68,11 @@ export interface Outgoing {
 
 /** What the owner has to do, in the order of these fields. */
 export interface Effects {
-  /** Entries after this seqno are gone: undo them in the store, cut them from the ledger. */
+  /**
+   * Entries after this seqno are gone: undo them in the store, cut them from the ledger. A write
+   * of them that is still under way is not to be reported by `persisted` any more: the same
+   * entries can be appended again, and would be taken for durable before they are.
+   */
   readonly rolledBackTo?: Seqno;
   /** Of the entries that came with the message just stepped: append and apply these. */
   readonly append?: SeqnoRange;
@@ -112,9 +116,15 @@ export interface EngineStart {
    * when absent, it is taken that there is only the last one.
    */
   readonly signatureSeqnos?: readonly Seqno[];
-  /** What is known to be committed; 0 when nothing is. */
+  /**
+   * What is known to be committed; 0 when nothing is. An owner may forget some of it, but not that
+   * a configuration was committed: the nodes before it may be gone, and would be asked for votes.
+   */
   readonly committedSeqno: Seqno;
-  /** Nodes of each configuration from the last committed one on. */
+  /**
+   * Nodes of each configuration from the last committed one on. None, with entries: the ledger
+   * names no nodes, and the node is alone.
+   */
   readonly configurations: readonly (Mark & { readonly kind: "configuration" })[];
   /** Nodes whose retirement is committed, but not yet an entry that says so. */
   readonly retiredNodes?: readonly NodeId[];

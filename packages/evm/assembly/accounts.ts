@@ -1,7 +1,7 @@
 /** The accounts that the module knows, read from the host when first used. */
 import { loadCodeOf } from "./codes";
-import { allocateTable, hashKey, insertNumber, releaseTable } from "./index-table";
 import { hasStorage, loadAccount } from "./host";
+import { allocateTable, hashKey, insertNumber, releaseTable } from "./index-table";
 import { journalAccount } from "./journal";
 import { Fork, Machine } from "./machine";
 import { resize } from "./memory";

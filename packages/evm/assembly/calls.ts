@@ -22,7 +22,6 @@ import { copyOutput, outputSize, precompile, traceEnter, traceExit } from "./hos
 import { checkpoint, revertTo } from "./journal";
 import { keccak256 } from "./keccak";
 import { charge, Fork, Halt, Machine } from "./machine";
-import { allocate, release } from "./memory";
 import { isStatic, maskAddress } from "./storage-operations";
 import * as word from "./word";
 

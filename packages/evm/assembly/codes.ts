@@ -117,7 +117,8 @@ export function borrowCode(bytes: usize, size: usize): usize {
 export function releaseCode(record: usize): void {
   const size = load<u32>(record, Code.size) as usize;
   release(load<usize>(record, Code.bytes), size + padding);
-  if (load<usize>(record, Code.jumps) !== 0) release(load<usize>(record, Code.jumps), bitmapSize(size));
+  if (load<usize>(record, Code.jumps) !== 0)
+    release(load<usize>(record, Code.jumps), bitmapSize(size));
   release(record, recordSize);
 }
 

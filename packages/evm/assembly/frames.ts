@@ -203,7 +203,7 @@ function growMemory(newSize: usize): void {
 
 /** The offset in the word at `offset`, of memory that `reach` has made. */
 export function offsetOf(offset: usize, size: usize): usize {
-  return size === 0 ? 0 : load<u32>(offset) as usize;
+  return size === 0 ? 0 : (load<u32>(offset) as usize);
 }
 
 /** Keeps a copy of bytes as what the last call gave back. */

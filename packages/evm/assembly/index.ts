@@ -1,4 +1,4 @@
-/** What the host may call. Pointers are into the module's memory; words are 32 bytes little-endian. */
+/** What the host may call. Pointers are into the module's memory; words have 32 bytes. */
 import {
   accountAt,
   accountOf,
@@ -41,11 +41,32 @@ import {
   settleSlots,
   slotAt,
   slotOf,
-  valueOf,
+  slotValue,
   warmSlot,
 } from "./slots";
 import * as word from "./word";
 
+export {
+  addModulo,
+  divide,
+  divideSigned,
+  exponentiate,
+  modulo,
+  moduloSigned,
+  multiplyModulo,
+} from "./division";
+export { keccak256 } from "./keccak";
+export {
+  add,
+  bitLength,
+  isLess,
+  isLessSigned,
+  multiply,
+  negate,
+  shiftLeft,
+  shiftRight,
+  subtract,
+} from "./word";
 export {
   accountAt,
   accountOf,
@@ -64,16 +85,11 @@ export {
   setSlot,
   slotAt,
   slotOf,
+  slotValue,
   sweep,
-  valueOf,
   warmAccount,
   warmSlot,
 };
-export { exponentiate, divide, divideSigned, modulo, moduloSigned } from "./division";
-export { addModulo, multiplyModulo } from "./division";
-export { add, bitLength, isLess, isLessSigned, multiply, negate, subtract } from "./word";
-export { shiftLeft, shiftRight } from "./word";
-export { keccak256 } from "./keccak";
 
 /** Where the host writes the message: caller, target and value (words), then 32 spare bytes. */
 const message: usize = memory.data(128, 16);

@@ -3,7 +3,7 @@ import { leaveFrame } from "./calls";
 import { operationTable } from "./forks";
 import { Frame, reach } from "./frames";
 import { traceStep } from "./host";
-import { environment, Environment, Halt, Machine } from "./machine";
+import { Environment, environment, Halt, Machine } from "./machine";
 import { operate } from "./operations";
 import * as word from "./word";
 
@@ -46,7 +46,7 @@ function runFrame(): void {
     } else if (operation >= 0x5f && operation < 0x80) {
       push(pc + 1, (operation - 0x5f) as usize, stack);
       stack += 32;
-      pc += ((operation - 0x5e) as usize);
+      pc += (operation - 0x5e) as usize;
     } else if (operation === 0x56 || operation === 0x57) {
       stack -= 32;
       let isTaken = true;

@@ -18,7 +18,7 @@ export function resetHeap(): void {
 }
 
 function orderOf(size: usize): u32 {
-  if (size <= (1 << smallestOrder)) return smallestOrder;
+  if (size <= 1 << smallestOrder) return smallestOrder;
   return 32 - clz<u32>(u32(size - 1));
 }
 

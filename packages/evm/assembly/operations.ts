@@ -305,7 +305,10 @@ function storage(operation: u32, stack: usize): usize {
 /** MCOPY. */
 function moveMemory(stack: usize): usize {
   const size = word.saturate(stack - 96);
-  if (!charge(((size > 0xffffffff ? 0xffffffff : size) + 31 >> 5) * 3)) return stack;
+  if (size > 0xffffffff || !charge(((size + 31) >> 5) * 3)) {
+    Machine.halt = Halt.outOfGas;
+    return stack;
+  }
   if (frames.reach(stack - 32, size) === 0) return stack;
   const from = frames.reach(stack - 64, size);
   if (from === 0) return stack;

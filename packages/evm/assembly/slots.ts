@@ -131,7 +131,7 @@ function generationOf(slot: usize): u32 {
 }
 
 /** A pointer to the value of a storage slot. */
-export function valueOf(id: u32): usize {
+export function slotValue(id: u32): usize {
   const slot = slotAt(id);
   return load<u32>(slot, Slot.generation) === generationOf(slot) ? slot + Slot.value : zero;
 }
@@ -140,13 +140,13 @@ export function valueOf(id: u32): usize {
 export function originalOf(id: u32): usize {
   const slot = slotAt(id);
   if (load<u32>(slot, Slot.originalEpoch) === Machine.epoch) return slot + Slot.original;
-  return valueOf(id);
+  return slotValue(id);
 }
 
 export function setSlot(id: u32, value: usize): void {
   const slot = slotAt(id);
   if (load<u32>(slot, Slot.originalEpoch) !== Machine.epoch) {
-    word.copy(slot + Slot.original, valueOf(id));
+    word.copy(slot + Slot.original, slotValue(id));
     store<u32>(slot, Machine.epoch, Slot.originalEpoch);
   }
   journalSlot(id, slot + mutableFrom, mutableSize);
@@ -204,7 +204,7 @@ export function settleSlots(): void {
     const id = load<u32>(Slots.changed + ((i as usize) << 2));
     const slot = slotAt(id);
     store<u32>(slot, 0, Slot.isListed);
-    word.copy(slot + Slot.old, valueOf(id));
+    word.copy(slot + Slot.old, slotValue(id));
   }
   Slots.changedCount = 0;
 }

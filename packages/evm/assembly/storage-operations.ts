@@ -35,7 +35,7 @@ function account(): u32 {
 export function loadStorage(key: usize): void {
   const id = slots.slotOf(account(), key);
   if (Machine.fork >= Fork.berlin && !charge(slots.warmSlot(id) ? 2100 : 100)) return;
-  word.copy(key, slots.valueOf(id));
+  word.copy(key, slots.slotValue(id));
 }
 
 export function storeStorage(key: usize, value: usize): void {
@@ -46,7 +46,7 @@ export function storeStorage(key: usize, value: usize): void {
     return;
   }
   const id = slots.slotOf(account(), key);
-  const current = slots.valueOf(id);
+  const current = slots.slotValue(id);
   let isPaid: bool;
   const isNet = Machine.fork >= Fork.istanbul || Machine.fork === Fork.constantinople;
   if (isNet) isPaid = chargeNet(id, current, value);

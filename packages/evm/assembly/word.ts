@@ -170,7 +170,8 @@ export function shiftLeft(a: usize, count: u32, out: usize): void {
     let value: u64 = 0;
     const from = i - limbs;
     if (from >= 0) value = load<u64>(a + ((from as usize) << 3)) << bits;
-    if (from >= 1 && bits !== 0) value |= load<u64>(a + (((from - 1) as usize) << 3)) >> (64 - bits);
+    if (from >= 1 && bits !== 0)
+      value |= load<u64>(a + (((from - 1) as usize) << 3)) >> (64 - bits);
     store<u64>(out + ((i as usize) << 3), value);
   }
 }

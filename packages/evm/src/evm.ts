@@ -206,7 +206,7 @@ export class Evm {
 
   slot(address: Uint8Array, key: Uint8Array): Uint8Array {
     const slot = this.#slotId(address, key);
-    return this.#views.readWordAsBytes(this.#exports.valueOf(slot), 32);
+    return this.#views.readWordAsBytes(this.#exports.slotValue(slot), 32);
   }
 
   #slotId(address: Uint8Array, key: Uint8Array): number {

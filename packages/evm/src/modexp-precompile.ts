@@ -16,7 +16,7 @@ export function modularExponentiation(
     return bytesToNumber(slice(input, at, 32));
   }) as [bigint, bigint, bigint];
   const isBounded = isForkFrom(fork, "osaka");
-  const largest = [baseSize, exponentSize, modulusSize].reduce((a, b) => (a > b ? a : b));
+  const largest = [baseSize, exponentSize, modulusSize].reduce(max);
   if (isBounded && largest > sizeMax) return undefined;
   const head = readHead(input, baseSize, exponentSize);
   const gasUsed = gasOf({ baseSize, exponentSize, modulusSize, head }, fork);
@@ -39,7 +39,7 @@ interface Sizes {
 
 function gasOf(sizes: Sizes, fork: Fork): bigint {
   const { baseSize, exponentSize, modulusSize, head } = sizes;
-  const size = baseSize > modulusSize ? baseSize : modulusSize;
+  const size = max(baseSize, modulusSize);
   const headBits = head === 0n ? 0n : BigInt(head.toString(2).length - 1);
   const words = (size + 7n) / 8n;
   const isLong = exponentSize > 32n;
@@ -60,7 +60,8 @@ function oldComplexity(size: bigint): bigint {
 }
 
 function max(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
+  if (a > b) return a;
+  return b;
 }
 
 function readHead(input: Uint8Array, baseSize: bigint, exponentSize: bigint): bigint {

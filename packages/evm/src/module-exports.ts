@@ -4,13 +4,7 @@ export interface ModuleExports {
   reset(fork: number, memoryLimit: number, codeSizeMax: number): void;
   setSeed(seed: bigint): void;
   beginTransaction(): void;
-  execute(
-    isCreation: number,
-    isStatic: number,
-    input: number,
-    size: number,
-    gas: bigint,
-  ): number;
+  execute(isCreation: number, isStatic: number, input: number, size: number, gas: bigint): number;
   gasLeft(): bigint;
   refundOf(): bigint;
   addRefund(amount: bigint): void;
@@ -34,7 +28,7 @@ export interface ModuleExports {
   codeSizeOf(id: number): number;
   slotOf(account: number, key: number): number;
   slotAt(id: number): number;
-  valueOf(slot: number): number;
+  slotValue(slot: number): number;
   setSlot(slot: number, value: number): void;
   warmSlot(slot: number): number;
   checkpoint(): number;

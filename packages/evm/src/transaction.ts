@@ -64,12 +64,7 @@ export function runTransaction(
   return { kind: "executed", result, gasUsed, gasPrice };
 }
 
-function settleGas(
-  evm: Evm,
-  transaction: EvmTransaction,
-  gasUsed: bigint,
-  refund: bigint,
-): bigint {
+function settleGas(evm: Evm, transaction: EvmTransaction, gasUsed: bigint, refund: bigint): bigint {
   const most = gasUsed / (isForkFrom(evm.fork, "london") ? 5n : 2n);
   const left = gasUsed - (refund > most ? most : refund);
   const floor = floorGas(transaction, evm.fork);
@@ -99,7 +94,7 @@ const allPrecompiles = [...Array.from({ length: 17 }, (_, index) => index + 1), 
 const precompiles = allPrecompiles.map(toAddress);
 
 /** The addresses of the precompiled contracts of the machine's fork. */
-export function precompileAddresses({ fork }: Evm): readonly Uint8Array[] {
+export function precompileAddresses({ fork }: Pick<Evm, "fork">): readonly Uint8Array[] {
   if (isForkFrom(fork, "osaka")) return precompiles;
   if (isForkFrom(fork, "prague")) return precompiles.slice(0, 17);
   if (isForkFrom(fork, "cancun")) return precompiles.slice(0, 10);

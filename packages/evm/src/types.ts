@@ -30,11 +30,7 @@ export interface EvmHost {
    * A faster recovery of the signer: its 64-byte public key without prefix, or undefined.
    * @param recovery 0 or 1
    */
-  recover?(
-    hash: Uint8Array,
-    signature: Uint8Array,
-    recovery: number,
-  ): Uint8Array | undefined;
+  recover?(hash: Uint8Array, signature: Uint8Array, recovery: number): Uint8Array | undefined;
 }
 
 /** The block that a message runs in. Hand in the same object for all messages of a block. */
@@ -174,7 +170,7 @@ export interface EvmOptions {
   readonly fork?: Fork;
   readonly host?: EvmHost;
   readonly tracer?: EvmTracer;
-  /** Of all nested frames together; 256 MiB when left out. A frame that needs more is out of gas. */
+  /** Of all nested frames; 256 MiB when left out. A frame that needs more is out of gas. */
   readonly memorySizeMax?: number;
   /** Of created contracts since Spurious Dragon; 24,576 bytes when left out. */
   readonly codeSizeMax?: number;

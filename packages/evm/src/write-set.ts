@@ -30,7 +30,7 @@ function readSlots(exports: ModuleExports, views: Views): Map<number, Slot[]> {
     const account = views.number(at + slotLayout.account);
     const record = exports.accountAt(account);
     const isCleared = isStorageCleared(views, record);
-    const value = views.readWordAsBytes(exports.valueOf(id), 32);
+    const value = views.readWordAsBytes(exports.slotValue(id), 32);
     const old = views.readWordAsBytes(at + slotLayout.old, 32);
     const isSame = isCleared ? value.every((byte) => byte === 0) : equalBytes(value, old);
     if (isSame) continue;

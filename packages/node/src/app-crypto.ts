@@ -36,6 +36,9 @@ function hashName(algorithm: DigestAlgorithm): string {
   return algorithm.replace("-", "").toLowerCase();
 }
 
+/** Longer texts are parsed each time, so that the cache stays small. */
+const cachedLengthMax = 16 * 1024;
+
 /** Keys are parsed anew at each use of most APIs, which costs more than the signature itself. */
 class KeyCache {
   readonly #keys = new Map<string, KeyObject>();
@@ -50,6 +53,7 @@ class KeyCache {
     let key = this.#keys.get(pem);
     if (key === undefined) {
       key = this.#parse(pem);
+      if (pem.length > cachedLengthMax) return key;
       if (this.#keys.size >= this.#countMax) this.#keys.clear();
       this.#keys.set(pem, key);
     }

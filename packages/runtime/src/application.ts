@@ -162,7 +162,10 @@ export interface HistoricalState {
 }
 
 export interface HistoricalAccess {
-  /** States of `first..last`, or undefined while they are being fetched. `handle` names the request. */
+  /**
+   * States of `first..last`, or undefined while they are being fetched.
+   * @param handle names the request
+   */
   range(
     handle: number,
     first: number,

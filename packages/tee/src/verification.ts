@@ -83,6 +83,8 @@ export interface VerificationInput {
   readonly trustAnchors?: readonly Uint8Array[];
   /** Collateral that does not travel with the evidence, by name (revocation lists, TCB info). */
   readonly collateral?: ReadonlyMap<string, Uint8Array>;
+  /** For tests of verifiers only. */
+  readonly isDebugAllowed?: boolean;
 }
 
 /** Verifies the evidence of one platform. It never throws for bad evidence. */
@@ -102,6 +104,12 @@ export class CheckList {
     this.checks.push({ name, ok, detail });
     if (!ok) this.#code ??= code;
     return ok;
+  }
+
+  /** Refuses code that can be read from outside; a test may allow it. */
+  checkDebug(claims: Claims, input: Pick<VerificationInput, "isDebugAllowed">): void {
+    const isFine = !claims.isDebug || input.isDebugAllowed === true;
+    this.add("debug", isFine, claims.isDebug ? "on" : "off", "DebugEnabled");
   }
 
   toResult(platform: TeePlatform, claims: Claims | undefined): VerificationResult {

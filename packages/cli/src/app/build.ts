@@ -1,6 +1,6 @@
 /** Builds an app directory into a bundle: TypeScript through esbuild, bundles as they are. */
 import { existsSync, statSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import type { BuildFailure, BuildResult } from "esbuild";
 import { cliErrors } from "../errors.ts";
 import {
@@ -54,7 +54,7 @@ export async function buildApp(path: string, options: BuildOptions): Promise<Bui
     options.isChecked ? checkTypes(directory, options.isColored === true) : [],
   ]);
   checkExports(metadata, entries, result);
-  const modules = toModules(result);
+  const modules = toModules(directory, result);
   return { bundle: { metadata: toBuiltMetadata(metadata), modules }, kind: "typescript", notes };
 }
 
@@ -98,7 +98,6 @@ function findEntries(directory: string, metadata: BundleMetadata): Entries {
 }
 
 type Compiled = BuildResult<{ write: false; metafile: true }>;
-const outDirectory = "/bundle";
 
 async function compile(
   directory: string,
@@ -110,7 +109,9 @@ async function compile(
     return await build({
       absWorkingDir: directory,
       entryPoints: [...entries].map(([source, out]) => ({ in: `src/${source}`, out })),
-      outdir: outDirectory,
+      // Nothing is written: from here the paths in the source maps read src/...
+      outdir: directory,
+      allowOverwrite: true,
       chunkNames: "shared/[hash]",
       bundle: true,
       splitting: true,
@@ -154,10 +155,10 @@ function checkExports(metadata: BundleMetadata, entries: Entries, result: Compil
   }
 }
 
-function toModules(result: Compiled) {
+function toModules(directory: string, result: Compiled) {
   return result.outputFiles
     .map((file) => ({
-      name: file.path.replaceAll("\\", "/").replace(/^.*?\/bundle\//, ""),
+      name: relative(directory, file.path).replaceAll(sep, "/"),
       module: file.text,
     }))
     .sort((left, right) => (left.name < right.name ? -1 : 1));

@@ -34,7 +34,11 @@ describe("app create and build", () => {
     expect([built.code, built.talk]).toEqual([0, ""]);
     const bundle = readBundle(join(directory, "dist", "bundle.json"));
     expect(bundle.modules.map(({ name }) => name)).toContain(`${template}.js`);
-    for (const { module } of bundle.modules) expect(module).toContain("sourceMappingURL=data:");
+    for (const { module } of bundle.modules) {
+      const map = /sourceMappingURL=data:application\/json;base64,(\S+)/.exec(module)![1]!;
+      const { sources } = JSON.parse(Buffer.from(map, "base64").toString("utf8"));
+      expect(sources).toContain(`src/${template}.ts`);
+    }
     const again = await coco(["app", "create", directory]);
     expect(again.talk).toContain("COCO-9003");
   });

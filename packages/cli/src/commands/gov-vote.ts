@@ -10,7 +10,7 @@ import {
 import { cliErrors } from "../errors.ts";
 import { readText } from "../files.ts";
 import { sendPrepared, writePrepared } from "../prepared-file.ts";
-import { findProposalId, printProposal } from "../proposal.ts";
+import { findProposalId, isWholeProposalId, printProposal } from "../proposal.ts";
 import { type CommandContext, toJsonLine } from "../streams.ts";
 
 export async function run(
@@ -32,7 +32,13 @@ export async function run(
   const ballot = readBallot(options);
   if (prepareFile !== undefined) {
     const certificate = findMemberCertificate(options);
-    const message = ballotMessage(given, certificateToId(certificate), ballot);
+    // Only a shortened id makes it necessary to ask a node.
+    const proposalId = isWholeProposalId(given)
+      ? given
+      : await withConnection(options, undefined, ({ governance }) =>
+          findProposalId(governance, given),
+        );
+    const message = ballotMessage(proposalId, certificateToId(certificate), ballot);
     const prepared = writePrepared(prepareFile, message, certificate);
     context.out(isJson ? toJsonLine(prepared) : `${prepareFile}\n`);
     return;

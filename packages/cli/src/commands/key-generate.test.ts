@@ -53,13 +53,13 @@ test("a member", async () => {
 // Goal: a user has no encryption key; name and curve can be chosen; nothing is ever replaced.
 test("a user", async () => {
   const out = join(temporary, "user");
-  const line = ["key", "generate", "--role", "user", "--out", out, "--name", "alice"];
+  const line = ["key", "generate", "--role", "user", "--out", out, "--name", "acme-bank"];
   const { code } = await coco([...line, "--curve", "secp256r1"]);
   expect(code).toBe(0);
-  expect(readdirSync(out).sort()).toEqual(["alice_cert.pem", "alice_privk.pem"]);
-  const before = readFileSync(join(out, "alice_privk.pem"), "utf8");
+  expect(readdirSync(out).sort()).toEqual(["acme-bank_cert.pem", "acme-bank_privk.pem"]);
+  const before = readFileSync(join(out, "acme-bank_privk.pem"), "utf8");
   const again = await coco(line);
   expect(again.code).toBe(1);
   expect(again.talk).toContain("COCO-9003 The file exists already");
-  expect(readFileSync(join(out, "alice_privk.pem"), "utf8")).toBe(before);
+  expect(readFileSync(join(out, "acme-bank_privk.pem"), "utf8")).toBe(before);
 });

@@ -2,6 +2,7 @@
 import type { OptionValues } from "../command.ts";
 import { cliErrors } from "../errors.ts";
 import { readText } from "../files.ts";
+import { createLifetime } from "../lifetime.ts";
 import { type CommandContext, toJsonLine } from "../streams.ts";
 
 export async function run(context: CommandContext, options: OptionValues): Promise<undefined> {
@@ -16,14 +17,15 @@ export async function run(context: CommandContext, options: OptionValues): Promi
   // The file's own text first, so that an error names its line.
   parseConfiguration(text, file);
   const config: unknown = JSON.parse(text);
-  const node = await startNode(config, { log: (line) => context.talk(`${line}\n`) });
+  const { onFailed, ended } = createLifetime(context);
+  const log = (line: string) => context.talk(`${line}\n`);
+  const node = await startNode(config, { log, onFailed });
   const facts = { url: node.url, ledgerDir: node.ledgerDirectory };
   if (options["json"] === true) context.out(toJsonLine(facts));
   else context.talk(`Node ready at ${node.url}; ledger in ${node.ledgerDirectory}\n`);
-  if (!context.stop.aborted) {
-    await new Promise<void>((resolve) => {
-      context.stop.addEventListener("abort", () => resolve());
-    });
+  try {
+    await ended;
+  } finally {
+    await node.stop();
   }
-  await node.stop();
 }

@@ -1,6 +1,7 @@
 /** `coco sandbox` */
 import { relative } from "node:path";
 import type { OptionValues } from "../command.ts";
+import { createLifetime } from "../lifetime.ts";
 import { formatLogLine, isAppLine } from "../log-line.ts";
 import { type HotReload, startHotReload } from "../sandbox/hot-reload.ts";
 import { type Sandbox, startSandbox } from "../sandbox/sandbox.ts";
@@ -8,6 +9,7 @@ import { type CommandContext, toJsonLine, toTable } from "../streams.ts";
 
 export async function run(context: CommandContext, options: OptionValues): Promise<undefined> {
   const startedMs = performance.now();
+  const lifetime = createLifetime(context);
   context.talk("Starting a sandbox network with one node ...\n");
   const sandbox = await startSandbox({
     app: options["app"] as string | undefined,
@@ -22,16 +24,26 @@ export async function run(context: CommandContext, options: OptionValues): Promi
     onLogLine: (line) => {
       if (isAppLine(line)) context.talk(`${formatLogLine(line, context.color)}\n`);
     },
+    onFailed: lifetime.onFailed,
   });
   try {
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+    if (sandbox.isRecovered) {
+      context.talk(
+        "The ledger of the last run was recovered with the members' keys: its data is there, the " +
+          "service certificate is new. --fresh starts anew.\n",
+      );
+    }
     for (const note of sandbox.notes) context.talk(`${context.color.yellow("note")} ${note}\n`);
     if (options["json"] === true) context.out(toJsonLine(sandbox.facts));
     else printBlock(context, sandbox, seconds);
     const isWatched = options["watch"] !== false && options["app"] !== undefined;
     const hotReload = isWatched ? watchApp(context, sandbox) : undefined;
-    await untilStopped(context);
-    hotReload?.stop();
+    try {
+      await lifetime.ended;
+    } finally {
+      hotReload?.stop();
+    }
     context.talk("\nStopping ...\n");
   } finally {
     await sandbox.stop();
@@ -101,11 +113,4 @@ function exampleBody(sandbox: Sandbox): string {
 function watchApp(context: CommandContext, sandbox: Sandbox): HotReload {
   const { appDirectory: directory, bundle, deploy } = sandbox;
   return startHotReload(context, { directory, bundle, deploy });
-}
-
-async function untilStopped(context: CommandContext): Promise<void> {
-  if (context.stop.aborted) return;
-  await new Promise<void>((resolve) => {
-    context.stop.addEventListener("abort", () => resolve());
-  });
 }

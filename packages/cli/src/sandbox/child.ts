@@ -40,13 +40,15 @@ export function startChildSandbox(
       out += chunk.toString("utf8");
       const line = out.indexOf("\n");
       if (line < 0 || child.pid === undefined) return;
-      const facts = JSON.parse(out.slice(0, line)) as SandboxFacts;
+      const facts = JSON.parse(out.slice(0, line)) as Partial<SandboxFacts>;
+      // The line of a failure has no URL; the reason follows with the end of the process.
+      if (facts.url === undefined) return;
       const stopChild = async () => {
         stop.removeEventListener("abort", end);
         end();
         await ended;
       };
-      resolve({ facts, pid: child.pid, stop: stopChild });
+      resolve({ facts: facts as SandboxFacts, pid: child.pid, stop: stopChild });
     });
     child.once("exit", (code) => {
       const reason = talk.trim().split("\n").at(-1) ?? "";

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { pemToSigningKey } from "@coco/base/node";
 import { defaultConstitution } from "@coco/governance";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { coco, createTestDirectory, type RunResult } from "../run.testing.ts";
@@ -47,6 +48,26 @@ test("a vote", async () => {
   expect(second.json()).toMatchObject({ proposalState: "Accepted" });
   const votes = Object.values(second.json<{ finalVotes: object }>().finalVotes);
   expect(votes).toEqual([true, true]);
+});
+
+// Goal: a ballot can be signed elsewhere, also for a shortened id, and counts like any other.
+test("a vote with a key elsewhere", async () => {
+  const id = await propose();
+  const prepared = join(temporary, "ballot.json");
+  const signature = join(temporary, "ballot.sig");
+  const line = ["gov", "vote", id.slice(0, 20), "--yes", "--member", "2", "--prepare", prepared];
+  expect((await here(...line)).code).toBe(0);
+  const { toBeSigned, alg } = JSON.parse(readFileSync(prepared, "utf8"));
+  expect(alg).toBe(-35);
+  const key = pemToSigningKey(readFileSync(sandbox.facts.members[2]!.key, "utf8"));
+  const signed = key.sign(new Uint8Array(Buffer.from(toBeSigned, "base64")));
+  writeFileSync(signature, Buffer.from(signed).toString("base64"));
+  const finish = ["gov", "vote", id, "--finish", prepared, "--signature"];
+  const finished = await here(...finish, signature);
+  expect(finished.json()).toMatchObject({ proposalState: "Open", ballotCount: 1 });
+  writeFileSync(signature, "no signature");
+  const wrong = await here(...finish, signature);
+  expect(wrong.talk).toContain("COCO-8042");
 });
 
 // Goal: the proposer can withdraw an open proposal; afterwards nobody can vote on it.

@@ -117,7 +117,7 @@ describe("a sandbox", () => {
   test("propose, show, list, prepare and finish", async () => {
     const file = join(temporary, "proposal.json");
     const cert = readFileSync(sandbox.facts.users[1]!.cert, "utf8");
-    const args = { cert, user_data: { name: "bob" } };
+    const args = { cert, user_data: { department: "audit" } };
     writeFileSync(file, JSON.stringify({ actions: [{ name: "set_user", args }] }));
     const proposed = await here("gov", "propose", file, "--member", "1");
     expect(proposed.json()).toMatchObject({ proposalState: "Accepted" });
@@ -174,6 +174,29 @@ describe("a sandbox", () => {
     await until(async () => (await answer()).includes("No message 777."));
   });
 
+  // Goal: what the app prints and why it fails is in the log, with places in the TypeScript.
+  test("app logs", async () => {
+    const text = readFileSync(source, "utf8");
+    const head = "export function countPrivate(request: AppRequest): AppResponse {\n";
+    const body = "  console.log('counting', request.query);\n";
+    writeFileSync(source, text.replace(head, head + body));
+    const ask = () => user.request("/app/log/private/count?x");
+    const logs = async () => (await coco(["app", "logs", "--sandbox", data])).out;
+    await until(async () => (await ask()).status > 0 && (await logs()).includes("counting x"));
+    expect(await logs()).not.toContain("node started");
+    const all = await coco(["app", "logs", "--sandbox", data, "--all", "--json"]);
+    expect(all.out).toContain('"message":"node started"');
+    const fails = text.replace(
+      head,
+      `${head}  if (request.query === "x") throw new Error("on purpose");\n`,
+    );
+    writeFileSync(source, fails);
+    await until(async () => (await ask()).status === 500);
+    await until(async () => /on purpose[\s\S]*src\/logging\.ts:\d+/.test(await logs()));
+    writeFileSync(source, text);
+    await until(async () => (await ask()).status === 200);
+  });
+
   // Goal: `app deploy` replaces the app through a proposal.
   test("app deploy", async () => {
     const { code, json } = await here("app", "deploy", app);
@@ -197,6 +220,24 @@ describe("a sandbox", () => {
     const found = (await user.query(`/app/documents/${digest}`)).json();
     expect(found).toEqual({ owner: sandbox.facts.users[0]!.id, title: "README.md" });
     expect(run).toThrow();
+  });
+
+  // Goal: the measurement drives a running node and reports the promised figures.
+  test("bench logging", async () => {
+    const { url, serviceCert, users } = sandbox.facts;
+    expect((await here("app", "deploy", app)).code).toBe(0);
+    const { code, json } = await coco([
+      ...["bench", "logging", "--url", url, "--service-cert", serviceCert],
+      ...["--cert", users[0]!.cert, "--key", users[0]!.key],
+      ...["--duration", "200ms", "--connections", "4", "--keys", "1000", "--json"],
+    ]);
+    expect(code).toBe(0);
+    const figures = json();
+    for (const name of ["writesPerSecond", "readsPerSecond", "writeP50Ms", "commitP50Ms"]) {
+      expect(figures[name]).toBeGreaterThan(0);
+    }
+    const wrong = await coco(["bench", "logging", "--duration", "soon"]);
+    expect(wrong.code).toBe(2);
   });
 
   // Goal: a port that is taken and a directory with other things are refused before anything runs.

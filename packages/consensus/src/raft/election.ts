@@ -75,8 +75,8 @@ function addVote(state: RaftState, from: NodeId): void {
 /** Gives up what is unsigned, and offers the rest to all. */
 export function becomeLeader(state: RaftState): void {
   if (state.isRetired) return;
-  const { log, rules } = state;
-  state.rollback(rules.keptSeqno(log.lastSignature, log.lastSeqno));
+  const { log } = state;
+  state.dropUnsigned();
   state.leadership = "Leader";
   state.primaryId = state.nodeId;
   state.elapsedTicks = 0;
@@ -125,7 +125,8 @@ export function receiveVoteResponse(state: RaftState, from: NodeId, message: Vot
     return;
   }
   const awaited = isPreVote ? "PreVoteCandidate" : "Candidate";
-  if (message.view !== state.view || state.leadership !== awaited || !message.isGranted) return;
+  const isCounted = state.rules.isVoteOf(message.view, state.view) && message.isGranted;
+  if (state.leadership !== awaited || !isCounted) return;
   addVote(state, from);
 }
 

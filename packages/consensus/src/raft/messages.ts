@@ -155,9 +155,13 @@ function readField(data: DataView, offset: number, kind: Field[1], name: string)
   return high * 2 ** 32 + data.getUint32(offset + 4);
 }
 
-function checkAppendEntries({ view, prevSeqno, prevView, lastSeqno, lastView }: AppendEntries) {
+function checkAppendEntries(message: AppendEntries): void {
+  const { view, prevSeqno, prevView, lastSeqno, lastView } = message;
   const isOrdered = prevSeqno <= lastSeqno && prevView <= lastView && lastView <= view;
   if (!isOrdered) throw badMessage("appendEntries goes backwards");
+  // Only what is before the first entry is of no view.
+  const isPlaced = (prevSeqno === 0) === (prevView === 0) && (lastSeqno === 0) === (lastView === 0);
+  if (!isPlaced) throw badMessage("appendEntries has entries without a view");
 }
 
 function messageSizeBytes(fields: readonly Field[]): number {

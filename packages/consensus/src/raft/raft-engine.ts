@@ -225,7 +225,9 @@ export class RaftEngine implements Engine {
     for (const peer of state.peers.all()) peer.ackAgeTicks += ticks;
     const isHeard = (node: NodeId): boolean =>
       (state.peers.get(node)?.ackAgeTicks ?? 0) < electionTicks;
-    if (!isJointQuorum(state.configurations.active, isHeard)) state.becomeFollower();
+    if (isJointQuorum(state.configurations.active, isHeard)) return;
+    state.dropUnsigned();
+    state.becomeFollower();
   }
 
   step(from: NodeId, message: Uint8Array, entries?: Batch): void {
@@ -264,11 +266,13 @@ export class RaftEngine implements Engine {
 
   newView(): void {
     const { state } = this;
-    state.rollback(state.log.lastSignature);
+    state.dropUnsigned();
     // Others may count on what was given up.
     state.incarnation = state.settings.random(2 ** 32);
-    if (state.isRetired || !state.configurations.has(this.nodeId)) return;
-    becomeCandidate(state);
+    if (state.isRetired) return;
+    // Who has no vote cannot go on as primary of a view whose entries it has given up.
+    if (state.configurations.has(this.nodeId)) becomeCandidate(state);
+    else if (state.leadership !== "None") state.becomeFollower();
   }
 
   nominateSuccessor(): void {

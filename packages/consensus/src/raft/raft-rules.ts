@@ -4,6 +4,7 @@
  */
 import type { NodeId, RetirementPhase } from "../engine.ts";
 import type { Seqno, TxId, View } from "../tx-id.ts";
+import type { LogPositions } from "./log-positions.ts";
 import type { AppendEntries } from "./messages.ts";
 import { agreedSeqno, type Configuration, isJointQuorum } from "./quorum.ts";
 
@@ -19,8 +20,12 @@ export interface RaftRules {
   readonly canCommit: (entryView: View, view: View) => boolean;
   /** What is known to match after a refusal: it says what may match, so nothing new. */
   readonly matchAfterRefusal: (matchSeqno: Seqno, refusedSeqno: Seqno) => Seqno;
-  /** Whether a message begins before what is committed here, so that it is too old to matter. */
-  readonly isStale: (message: AppendEntries, committedSeqno: Seqno) => boolean;
+  /** Whether the entry before a message's entries is here: views of both at its place. */
+  readonly isContinuation: (theirView: View, ourView: View) => boolean;
+  /** Whether a vote of `voteView` counts for a candidate of `view`. */
+  readonly isVoteOf: (voteView: View, view: View) => boolean;
+  /** The first entry that is another than the message's; what is the same stays. */
+  readonly firstConflict: (message: AppendEntries, log: LogPositions) => Seqno | undefined;
   /** Whether a conflicting entry may replace ours: once, as new backup of its sender. */
   readonly canReplace: (isNewFollower: boolean) => boolean;
   /** Up to where a backup confirms: nothing is known of what it holds after the message's end. */
@@ -44,7 +49,16 @@ export const raftRules: RaftRules = {
   agreedSeqno,
   canCommit: (entryView, view) => entryView === view,
   matchAfterRefusal: (matchSeqno) => matchSeqno,
-  isStale: ({ prevSeqno }, committedSeqno) => prevSeqno < committedSeqno,
+  isContinuation: (theirView, ourView) => theirView === ourView,
+  isVoteOf: (voteView, view) => voteView === view,
+  firstConflict({ prevSeqno, lastSeqno, lastView }, log) {
+    // All entries of the message are of one view, so that comparing views compares entries.
+    const last = Math.min(lastSeqno, log.lastSeqno);
+    for (let seqno = prevSeqno + 1; seqno <= last; seqno++) {
+      if (log.viewOf(seqno) !== lastView) return seqno;
+    }
+    return undefined;
+  },
   canReplace: (isNewFollower) => isNewFollower,
   confirmedSeqno: ({ lastSeqno }) => lastSeqno,
   backupCommitLimit: ({ committedSeqno, lastSeqno }) => Math.min(committedSeqno, lastSeqno),

@@ -96,8 +96,9 @@ export class RaftState {
       this.retiredNodes = start.retiredNodes ?? [];
       for (const id of this.retiredNodes) this.#addPeer(id);
     }
-    const isMember = this.configurations.latest?.nodes.includes(nodeId) === true;
-    this.isTicking = isMember && start.lastSeqno > 0;
+    // Who is about to leave may be the only one that can lead until it has left.
+    const hasSay = this.configurations.has(nodeId) || this.retiredNodes.includes(nodeId);
+    this.isTicking = hasSay && start.lastSeqno > 0;
     this.#resumeRetirement();
     this.configurations.commit(this.log.committedSeqno);
   }
@@ -194,6 +195,8 @@ export class RaftState {
     if (seqno < log.committedSeqno || seqno >= log.lastSeqno) return;
     log.rollback(seqno);
     this.effects.rollback(seqno);
+    // The report of a write that was under way will not come any more.
+    if (log.persistedSeqno < seqno) this.effects.persist(this.lastTxId);
     this.retirement.rollback(seqno);
     this.retiredMarks = this.retiredMarks.filter((mark) => mark.seqno <= seqno);
     this.heldConfirmations = this.heldConfirmations.filter((held) => held.seqno <= seqno);
@@ -207,15 +210,23 @@ export class RaftState {
     this.primaryId = undefined;
     this.restartElectionTimer();
     this.peers.resetAges();
-    const { lastSignature, lastSeqno } = this.log;
-    this.rollback(this.rules.keptSeqno(lastSignature, lastSeqno));
     this.leadership = "Follower";
     this.trace("become_follower", () => this.traceConfigurations());
   }
 
+  /** What is unsigned goes, and everything that follows from it. */
+  dropUnsigned(): void {
+    const { lastSignature, lastSeqno } = this.log;
+    this.rollback(this.rules.keptSeqno(lastSignature, lastSeqno));
+  }
+
   becomeAwareOf(view: View): void {
     assert(view >= this.view, "views do not go backwards");
-    if (view > this.view) this.enterView(view, undefined);
+    // A candidate that hears of its view's primary keeps what it may have confirmed to it.
+    if (view > this.view) {
+      this.enterView(view, undefined);
+      this.dropUnsigned();
+    }
     this.becomeFollower();
     this.isNewFollower = true;
   }

@@ -33,7 +33,7 @@ export function sendEntries(state: RaftState, peer: Peer, startSeqno = peer.sent
 }
 
 /** Sends new entries at once when nothing is in flight, or when they fill a message. */
-export function sendEagerly(state: RaftState, peer: Peer): void {
+function sendEagerly(state: RaftState, peer: Peer): void {
   const { log, settings } = state;
   if (!settings.isEager || state.leadership !== "Leader") return;
   while (peer.sentSeqno < log.lastSeqno && peer.inFlight.length < settings.inFlightCountMax) {
@@ -149,7 +149,7 @@ export function receiveEntries(
   message: AppendEntries,
   entries: Batch | undefined,
 ): void {
-  const { log, rules } = state;
+  const { log } = state;
   checkEntries(message, entries);
   if (message.view === state.view && state.leadership === "Leader") {
     throw badMessage("another primary of this node's own view");
@@ -166,14 +166,15 @@ export function receiveEntries(
   if (message.view > state.view || isCandidate) state.becomeAwareOf(message.view);
 
   const prevView = log.viewOf(message.prevSeqno);
-  if (prevView !== message.prevView) {
+  if (!state.rules.isContinuation(message.prevView, prevView)) {
     if (prevView === 0) refuse(state, from);
     else refuseMismatch(state, from, message);
     return;
   }
   state.restartElectionTimer();
   state.primaryId = from;
-  if (rules.isStale(message, log.committedSeqno) || message.prevSeqno > log.lastSeqno) return;
+  // What begins before the committed entries is too old to say anything.
+  if (message.prevSeqno < log.committedSeqno) return;
   if (!dropConflict(state, message)) return;
   takeEntries(state, from, message, entries);
 }
@@ -181,15 +182,12 @@ export function receiveEntries(
 /** @returns whether the message can be followed */
 function dropConflict(state: RaftState, message: AppendEntries): boolean {
   const { log, rules } = state;
-  const last = Math.min(message.lastSeqno, log.lastSeqno);
-  let seqno = message.prevSeqno + 1;
-  // All entries of the message are of one view, so that comparing views compares entries.
-  while (seqno <= last && log.viewOf(seqno) === message.lastView) seqno++;
-  if (seqno > last) return true;
+  const conflict = rules.firstConflict(message, log);
+  if (conflict === undefined) return true;
   if (!rules.canReplace(state.isNewFollower)) return false;
-  state.rollback(seqno - 1);
+  state.rollback(conflict - 1);
   state.isNewFollower = false;
-  return log.lastSeqno === seqno - 1;
+  return log.lastSeqno === conflict - 1;
 }
 
 function takeEntries(
@@ -306,10 +304,12 @@ export function receiveResponse(
   }
   noticeIncarnation(peer, message);
   if (message.isAccepted) {
-    if (message.view !== state.view || message.lastSeqno < peer.matchSeqno) return;
+    if (message.view !== state.view) return;
+    const answered = Math.max(message.lastSeqno, peer.matchSeqno);
+    peer.inFlight = peer.inFlight.filter((seqno) => seqno > answered);
+    if (message.lastSeqno < peer.matchSeqno) return;
     if (message.lastSeqno > log.lastSeqno) throw badMessage("entries confirmed that are not there");
     peer.matchSeqno = message.lastSeqno;
-    peer.inFlight = peer.inFlight.filter((seqno) => seqno > message.lastSeqno);
     advanceCommit(state);
     sendEagerly(state, peer);
     return;
@@ -344,6 +344,7 @@ function checkEntries(message: AppendEntries, entries: Batch | undefined): void 
     return;
   }
   const isAnnounced =
+    lastSeqno > prevSeqno &&
     entries.firstSeqno === prevSeqno + 1 &&
     entries.lastSeqno === lastSeqno &&
     entries.view === lastView;

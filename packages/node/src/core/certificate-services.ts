@@ -18,7 +18,7 @@ const compactTime = /^(\d{2}|\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/;
  * 8601 with or without zone (UTC).
  * @throws {CocoError} BadValidity
  */
-export function validFromToMs(text: string): number {
+function validFromToMs(text: string): number {
   const match = compactTime.exec(text);
   let iso = text.trim().replace(" ", "T");
   if (match !== null) {
@@ -52,7 +52,11 @@ export class CertificateServices {
     );
   }
 
-  /** The service certificate again, with the same key. @returns PEM. @throws {CocoError} BadValidity */
+  /**
+   * The service certificate again, with the same key.
+   * @returns PEM
+   * @throws {CocoError} BadValidity
+   */
   generateNetworkCertificate(validFrom: string, validityDays: number): string {
     const { key, subject } = this.#service;
     return createServiceCertificate(

@@ -10,7 +10,7 @@ import type { Answer } from "./dispatcher.ts";
 import type { SignedRoot } from "./ledger-pipeline.ts";
 
 /** Response header that carries a receipt: CCF's JSON, base64url. */
-export const receiptHeader = "x-coco-receipt";
+const receiptHeader = "x-coco-receipt";
 
 interface Waiter<Front> {
   readonly front: Front;

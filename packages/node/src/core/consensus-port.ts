@@ -5,7 +5,7 @@ import type { Store } from "@coco/store";
 import type { ConsensusDetails, ConsensusPort } from "../api/ports.ts";
 
 /** Milliseconds of one engine tick. */
-export const tickMs = 10;
+const tickMs = 10;
 
 export class ExecutorConsensus implements ConsensusPort {
   readonly #engine: Engine;

@@ -1,8 +1,8 @@
 /**
  * Serves batches of requests: routes, identifies the caller, runs the application on a store
- * transaction, commits, answers. While application code runs, the supervisor may terminate it at any
- * instruction (docs/adr/0001-watched-handlers.md): the whole batch is unwound then, so its state is
- * kept here, and `recover` goes on with the request after.
+ * transaction, commits, answers. While application code runs, the supervisor may terminate it at
+ * any instruction (docs/adr/0001-watched-handlers.md): the whole batch is unwound then, so its
+ * state is kept here, and `recover` goes on with the request after.
  */
 import type { Crypto, Log } from "@coco/base";
 import {
@@ -159,7 +159,9 @@ export class Dispatcher<Front> {
       if (this.#attempt(application, request)) return;
       this.stats.conflictCount++;
     }
-    const message = `Transaction continued to conflict after ${conflictRetryCountMax} attempts. Retry later.`;
+    const message =
+      `Transaction continued to conflict after ${conflictRetryCountMax} attempts. ` +
+      "Retry later.";
     this.#refuse(request, rpcErrorResponse(503, "TransactionCommitAttemptsExceedLimit", message));
   }
 

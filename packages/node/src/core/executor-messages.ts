@@ -18,8 +18,9 @@ export interface ExecutorSettings {
   readonly historicalCacheSizeBytes: number;
   /** URLs of modules that bring index strategies. */
   readonly indexModules?: readonly string[];
-  readonly coseIssuer: { readonly issuer: string; readonly subject: string };
-  readonly serviceSubject: string;
+  /** Undefined, as the subject: those that the recovered service had. */
+  readonly coseIssuer: { readonly issuer: string; readonly subject: string } | undefined;
+  readonly serviceSubject: string | undefined;
   readonly serviceValidityDays: number;
   readonly nodeSubject: string;
   readonly nodeValidityDays: number;
@@ -47,13 +48,22 @@ export interface ExecutorSettings {
 export type ExecutorStart =
   /** A new service. */
   | { readonly kind: "genesis"; readonly genesis: GenesisInfo }
+  /** A service whose nodes are all lost: its ledger, and the PEM of the identity it had. */
+  | { readonly kind: "recover"; readonly previousServiceCertificate: string }
   /** After another executor died: the ledger on disk, and what must be in it. */
   | { readonly kind: "resume"; readonly progress: Progress };
 
 /** How far the service is, as the executor last said. */
-export interface Progress {
+export interface Progress extends NodeCertificates {
   readonly view: number;
   readonly committedSeqno: number;
+  /** Transaction that created the service: 1, or the first one after a recovery. */
+  readonly createSeqno: number;
+  /** The service was recovered and its new files are not under their final names yet. */
+  readonly isRecovering: boolean;
+}
+
+export interface NodeCertificates {
   /** PEM. */
   readonly serviceCertificate: string;
   /** PEM, endorsed by the service. */
@@ -72,9 +82,14 @@ export interface ExecutorData {
   readonly frontInterfaces: readonly FrontInterfaceFacts[];
   /** Of `watchSizeBytes`: see execution-watch.ts. */
   readonly watchMemory: SharedArrayBuffer;
+  /**
+   * Four 64-bit floats for whoever comes after this executor: view, committed seqno, seqno of the
+   * service's creation, 1 while its files have names of a recovery.
+   */
+  readonly progressMemory: SharedArrayBuffer;
 }
 
-export interface FrontInterfaceFacts {
+interface FrontInterfaceFacts {
   readonly name: string;
   readonly sessionsSoftMax: number;
   readonly sessionsHardMax: number;
@@ -90,8 +105,9 @@ export type ExecutorCommand =
 
 /** Executor to supervisor. */
 export type ExecutorReport =
-  | { readonly kind: "ready"; readonly nodeId: string; readonly progress: Progress }
-  | { readonly kind: "progress"; readonly progress: Progress }
+  | { readonly kind: "ready"; readonly nodeId: string; readonly certificates: NodeCertificates }
+  /** A vote renewed them. */
+  | { readonly kind: "certificates"; readonly certificates: NodeCertificates }
   | { readonly kind: "secrets"; readonly ledgerSecrets: readonly HeldLedgerSecret[] }
   | { readonly kind: "stopped" }
   /** The node cannot go on. */

@@ -13,9 +13,10 @@ import { ExecutorConsensus } from "./consensus-port.ts";
 import { type Answer, type Authentication, Dispatcher } from "./dispatcher.ts";
 import { nodeErrors } from "./errors.ts";
 import { WatchedRuns } from "./execution-watch.ts";
-import type { ExecutorData, ExecutorReport, Progress } from "./executor-messages.ts";
+import type { ExecutorData, ExecutorReport, NodeCertificates } from "./executor-messages.ts";
 import { LedgerDisk } from "./ledger-disk.ts";
 import { LedgerPipeline } from "./ledger-pipeline.ts";
+import { toHeldSecrets } from "./node-secrets.ts";
 import { createServiceState, type ServiceState } from "./service-state.ts";
 
 /** One front worker, as the executor knows it. */
@@ -45,6 +46,7 @@ export class Executor {
   readonly #applications: ExecutorApplications;
   readonly #dispatcher: Dispatcher<FrontLink>;
   readonly #waiters: CommitWaiters<FrontLink>;
+  readonly #progress: Float64Array;
   readonly #fronts: FrontLink[] = [];
   #deferred: DeferredRequest[] = [];
   #hasFailed = false;
@@ -53,6 +55,7 @@ export class Executor {
     this.#data = data;
     this.#report = report;
     this.#log = (level, message, facts = {}) => report({ kind: "log", level, message, facts });
+    this.#progress = new Float64Array(data.progressMemory);
     this.#state = createServiceState(data);
     this.#waiters = new CommitWaiters((front, answer) => this.#respond(front, answer));
     this.#disk = this.#createDisk();
@@ -68,6 +71,10 @@ export class Executor {
       disk: this.#disk,
       log: this.#log,
       report,
+      onCertificatesChanged: () => {
+        report({ kind: "certificates", certificates: this.#certificates() });
+      },
+      onProgress: () => this.#noteProgress(),
       dispatcherStats: () => this.#dispatcher.stats,
       commitWaiterCount: () => this.#waiters.count,
     });
@@ -99,30 +106,38 @@ export class Executor {
   }
 
   #begin(): void {
-    const { genesis, engine, nodeId } = this.#state;
+    const { genesis, createSeqno, secrets, engine, nodeId } = this.#state;
     if (genesis !== undefined) {
+      // The secret of a recovered service was made here.
+      this.#report({ kind: "secrets", ledgerSecrets: toHeldSecrets(secrets) });
       this.#pipeline.push({
         view: engine.view,
-        seqno: 1,
+        seqno: createSeqno,
         changes: genesis,
         claimsDigest: undefined,
       });
     }
     this.#pipeline.requestSignature();
     this.#pipeline.flush();
-    this.#report({ kind: "ready", nodeId, progress: this.#progress() });
+    this.#noteProgress();
+    this.#report({ kind: "ready", nodeId, certificates: this.#certificates() });
   }
 
-  #progress(): Progress {
-    const { engine } = this.#state;
+  #certificates(): NodeCertificates {
     return {
-      view: engine.view,
-      committedSeqno: engine.committed().seqno,
-      serviceCertificate:
-        this.#applications?.serviceCertificate() ?? this.#state.serviceCertificate,
-      nodeCertificate: this.#applications?.nodeCertificate() ?? this.#state.nodeCertificate,
+      serviceCertificate: this.#applications.serviceCertificate(),
+      nodeCertificate: this.#applications.nodeCertificate(),
       selfSignedCertificate: this.#state.selfSignedCertificate,
     };
+  }
+
+  /** In shared memory, because it is read only if this executor dies. */
+  #noteProgress(): void {
+    const { engine, createSeqno } = this.#state;
+    this.#progress[0] = engine.view;
+    this.#progress[1] = engine.committed().seqno;
+    this.#progress[2] = createSeqno;
+    this.#progress[3] = this.#applications.isRecovering ? 1 : 0;
   }
 
   /** Takes what else has come meanwhile too: a turn of the event loop costs more than a request. */
@@ -173,10 +188,14 @@ export class Executor {
   }
 
   #createDisk(): LedgerDisk {
-    const { ledgerDirectory: directory, ledgerSync: sync } = this.#data.settings;
+    const { start, settings } = this.#data;
+    const { ledgerDirectory: directory, ledgerSync: sync } = settings;
+    const isRecovering =
+      start.kind === "recover" || (start.kind === "resume" && start.progress.isRecovering);
     return new LedgerDisk({
       directory,
       sync,
+      recoverySeqno: isRecovering ? this.#state.createSeqno : undefined,
       onPersisted: (seqno) => this.#pipeline.persisted(seqno),
       onWritten: (batch) => this.#state.writer.release(batch),
       onError: (error) => this.#fail(nodeErrors.create("DiskFailed", directory, {}, error)),
@@ -185,7 +204,7 @@ export class Executor {
 
   #createPipeline(): LedgerPipeline {
     const { settings } = this.#data;
-    const { crypto, store, engine, writer, nodeKey, serviceKey, nodeId } = this.#state;
+    const { crypto, store, engine, writer, nodeKey, serviceKey, nodeId, names } = this.#state;
     return new LedgerPipeline({
       crypto,
       store,
@@ -197,11 +216,12 @@ export class Executor {
         serviceKey,
         nodeId,
         nodeCertificate: () => this.#applications.nodeCertificate(),
-        coseIssuer: settings.coseIssuer,
+        coseIssuer: names.coseIssuer,
       },
       signatureDelayMs: settings.signatureDelayMs,
       signatureCountMax: settings.signatureCountMax,
       nowMs: () => performance.now(),
+      utilisation: createUtilisation(),
       onAppended: (appended, changes) => {
         this.#waiters.appended(appended);
         this.#applications.onAppended(appended, changes);
@@ -211,7 +231,7 @@ export class Executor {
         this.#waiters.committed(seqno, writer.tree);
         this.#post();
         this.#applications.onCommitted(seqno);
-        this.#report({ kind: "progress", progress: this.#progress() });
+        this.#noteProgress();
       },
       onSettled: () => {
         this.#serveDeferred();
@@ -260,4 +280,15 @@ export class Executor {
       message: isKnown ? `${error.message}. ${error.next}.` : String(error),
     });
   }
+}
+
+/** Measures how busy this thread is between calls. */
+function createUtilisation(): () => number {
+  let last = performance.eventLoopUtilization();
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    return utilization;
+  };
 }

@@ -28,7 +28,7 @@ export interface ExecutedTransaction {
 }
 
 /** Who signs, as of now: the node's certificate can be renewed by vote. */
-export interface LedgerSigner {
+interface LedgerSigner {
   readonly nodeKey: SigningKey;
   readonly serviceKey: SigningKey;
   readonly nodeId: string;
@@ -58,6 +58,8 @@ export interface LedgerPipelineOptions {
   /** Unsigned transactions after which a signature begins at once. */
   readonly signatureCountMax: number;
   readonly nowMs: () => number;
+  /** Share of the time since the last call in which this thread was busy: 0 to 1. */
+  readonly utilisation: () => number;
   /** In ledger order, with what a receipt needs; called when the entry is in the ledger. */
   readonly onAppended: (transaction: AppendedTransaction, changes: Changes) => void;
   /** A signature transaction was appended; with it receipts of those before it can be made. */
@@ -73,10 +75,14 @@ const waitingCountMax = 20_000;
 /** Bytes that wait for a busy disk before a write is queued behind the one that runs. */
 const gatheredBytesMax = 1024 * 1024;
 /**
- * A signature pair costs milliseconds of processor time. Beginning one only after this many times
- * its duration keeps signing below a fifth of the machine when it is slow or busy.
+ * A pair of signatures costs about 3.5 ms of processor time. While there is time to spare, one
+ * begins as soon as the configured delay and twice the duration of the last one have passed: that
+ * keeps commits fast. When the executor has hardly a pause left, its time is worth more: signatures
+ * then take at most about a tenth of it.
  */
-const signatureRestFactor = 2;
+const rest = { durations: 2, durationsWhenBusy: 10, delaysWhenBusy: 5 } as const;
+/** Share of its time that the executor is busy, above which it counts as busy. */
+const busyShare = 0.7;
 
 export class LedgerPipeline {
   readonly #options: LedgerPipelineOptions;
@@ -84,7 +90,8 @@ export class LedgerPipeline {
   #isSigning = false;
   #unsignedCount = 0;
   #lastSignatureStartMs = Number.NEGATIVE_INFINITY;
-  #lastSignatureDurationMs = 0;
+  /** From the begin of one signature to the begin of the next. */
+  #restMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
   #marks: Mark[] = [];
@@ -166,9 +173,8 @@ export class LedgerPipeline {
   #maybeSign(): void {
     if (this.#isSignatureWanted) this.#beginSignature();
     if (this.#unsignedCount === 0 || this.#timer !== undefined || this.#isSigning) return;
-    const { signatureDelayMs, signatureCountMax, nowMs } = this.#options;
-    const restMs = Math.max(signatureDelayMs, signatureRestFactor * this.#lastSignatureDurationMs);
-    const waitMs = this.#lastSignatureStartMs + restMs - nowMs();
+    const { signatureCountMax, nowMs } = this.#options;
+    const waitMs = this.#lastSignatureStartMs + this.#restMs - nowMs();
     if (waitMs <= 0 || this.#unsignedCount >= signatureCountMax) {
       this.#beginSignature();
       return;
@@ -212,6 +218,13 @@ export class LedgerPipeline {
       .catch(this.#options.onError);
   }
 
+  #restAfter(durationMs: number): number {
+    const { signatureDelayMs, utilisation } = this.#options;
+    if (utilisation() < busyShare) return Math.max(signatureDelayMs, rest.durations * durationMs);
+    const busyDelayMs = rest.delaysWhenBusy * signatureDelayMs;
+    return Math.max(busyDelayMs, rest.durationsWhenBusy * durationMs);
+  }
+
   #finishSignature(
     { txId, nodeId, nodeCertificate }: PreparedSignature,
     signature: Uint8Array,
@@ -230,9 +243,10 @@ export class LedgerPipeline {
     onAppended(appended, changes);
     onSigned({ seqno: txId.seqno, nodeId, certificate: nodeCertificate, signature });
     this.#isSigning = false;
-    this.#lastSignatureDurationMs = nowMs() - startMs;
+    const durationMs = nowMs() - startMs;
+    this.#restMs = this.#restAfter(durationMs);
     this.stats.signatureCount++;
-    this.stats.signatureMs += this.#lastSignatureDurationMs;
+    this.stats.signatureMs += durationMs;
     this.#write();
     this.#append();
     this.#options.onSettled();

@@ -21,6 +21,7 @@ import type {
   ExecutorReport,
   ExecutorSettings,
   ExecutorStart,
+  NodeCertificates,
   Progress,
 } from "./executor-messages.ts";
 import type { NodeSecrets } from "./node-secrets.ts";
@@ -56,7 +57,8 @@ const watchIntervalMs = 10;
 export class Supervisor {
   readonly #options: SupervisorOptions;
   #secrets: NodeSecrets;
-  #progress: Progress | undefined;
+  #certificates: NodeCertificates | undefined;
+  readonly #progressMemory = new SharedArrayBuffer(32);
   #executor: Worker | undefined;
   #fronts: FrontThread[] = [];
   #isStopping = false;
@@ -69,9 +71,22 @@ export class Supervisor {
     this.#secrets = options.secrets;
   }
 
-  get progress(): Progress {
-    if (this.#progress === undefined) throw nodeErrors.create("StartFailed", "not started yet");
-    return this.#progress;
+  get certificates(): NodeCertificates {
+    if (this.#certificates === undefined) throw nodeErrors.create("StartFailed", "not started yet");
+    return this.#certificates;
+  }
+
+  /** Of the executor that lives, or lived last. */
+  get #progress(): Progress {
+    const numbers = new Float64Array(this.#progressMemory);
+    const [view = 0, committedSeqno = 0, createSeqno = 1, isRecovering = 0] = numbers;
+    return {
+      view,
+      committedSeqno,
+      createSeqno,
+      isRecovering: isRecovering !== 0,
+      ...this.certificates,
+    };
   }
 
   /** `host:port` by interface name. */
@@ -79,7 +94,10 @@ export class Supervisor {
     return this.#addresses;
   }
 
-  /** Resolves when the interfaces are open. @throws {CocoError} StartFailed and what the parts throw */
+  /**
+   * Resolves when the interfaces are open.
+   * @throws {CocoError} StartFailed, NodeFailed
+   */
   async start(): Promise<void> {
     const { frontCount } = this.#options;
     const counters = Array.from(
@@ -115,6 +133,7 @@ export class Supervisor {
     const data: ExecutorData = {
       settings,
       watchMemory,
+      progressMemory: this.#progressMemory,
       secrets: this.#secrets,
       start,
       frontCounters: counters,
@@ -176,8 +195,8 @@ export class Supervisor {
   #take(report: ExecutorReport, worker: Worker, reject: (error: Error) => void): void {
     switch (report.kind) {
       case "ready":
-      case "progress":
-        this.#setProgress(report.progress);
+      case "certificates":
+        this.#setCertificates(report.certificates);
         break;
       case "secrets":
         this.#secrets = { ...this.#secrets, ledgerSecrets: report.ledgerSecrets };
@@ -186,9 +205,11 @@ export class Supervisor {
         this.#options.log(report.level, report.message, report.facts);
         break;
       case "failed": {
-        const error = nodeErrors.create("NodeFailed", report.message, { cause: report.code });
+        const error = nodeErrors.create("NodeFailed", report.message.replace(/\.$/, ""), {
+          cause: report.code,
+        });
         reject(error);
-        if (this.#executor === worker && this.#progress !== undefined) this.#give(error);
+        if (this.#executor === worker && this.#certificates !== undefined) this.#give(error);
         break;
       }
       case "stopped":
@@ -196,24 +217,23 @@ export class Supervisor {
     }
   }
 
-  #setProgress(progress: Progress): void {
-    const before = this.#progress;
-    this.#progress = progress;
-    if (before === undefined || before.nodeCertificate === progress.nodeCertificate) return;
-    for (const certificate of this.#certificates()) {
+  #setCertificates(certificates: NodeCertificates): void {
+    const before = this.#certificates;
+    this.#certificates = certificates;
+    if (before === undefined || before.nodeCertificate === certificates.nodeCertificate) return;
+    for (const certificate of this.#frontCertificates()) {
       for (const { worker } of this.#fronts) {
         worker.postMessage({ kind: "certificate", certificate } satisfies FrontCommand);
       }
     }
   }
 
-  #certificates(): FrontCertificate[] {
-    const { nodeCertificate } = this.progress;
+  #frontCertificates(): FrontCertificate[] {
+    const { nodeCertificate, selfSignedCertificate } = this.certificates;
     const keyPem = this.#secrets.nodeKeyPem;
-    const selfSigned = this.progress.selfSignedCertificate;
     return [
       { authority: "Service", certificatePem: nodeCertificate, keyPem },
-      { authority: "Node", certificatePem: selfSigned, keyPem },
+      { authority: "Node", certificatePem: selfSignedCertificate, keyPem },
     ];
   }
 
@@ -225,7 +245,7 @@ export class Supervisor {
       workerIndex,
       interfaces,
       limits: frontLimits,
-      certificates: this.#certificates(),
+      certificates: this.#frontCertificates(),
       executor: port1,
       counters,
       isPortShared: frontCount > 1,
@@ -267,9 +287,10 @@ export class Supervisor {
       this.#give(nodeErrors.create("NodeFailed", "the executor died again and again"));
       return;
     }
-    log("warn", "starting a new executor", { committedSeqno: this.progress.committedSeqno });
+    const progress = this.#progress;
+    log("warn", "starting a new executor", { committedSeqno: progress.committedSeqno });
     this.#disconnectFronts();
-    this.#startExecutor({ kind: "resume", progress: this.progress }, counters).then(
+    this.#startExecutor({ kind: "resume", progress }, counters).then(
       () => this.#connectFronts(),
       (error: Error) => this.#give(error),
     );

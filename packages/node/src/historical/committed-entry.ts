@@ -97,13 +97,22 @@ export class CommittedTransaction implements HistoricalState {
   readonly #signature: SignatureRecord;
   #changes: Changes | undefined;
 
-  /** @param signature the first one at or after the transaction */
-  constructor(decoder: EntryDecoder, decoded: DecodedEntry, signature: SignatureRecord) {
+  /**
+   * @param signature the first one at or after the transaction
+   * @param sharerCount how many transactions hold that signature and its tree together
+   */
+  constructor(
+    decoder: EntryDecoder,
+    decoded: DecodedEntry,
+    signature: SignatureRecord,
+    sharerCount: number,
+  ) {
     this.#decoder = decoder;
     this.#decoded = decoded;
     this.#signature = signature;
     this.txId = decoded.txId;
-    this.sizeBytes = 2 * decoded.entry.bytes.length + 512;
+    const treeBytes = 2 * (signature.serialisedTree?.length ?? 0);
+    this.sizeBytes = 2 * decoded.entry.bytes.length + 512 + Math.ceil(treeBytes / sharerCount);
   }
 
   get changes(): Changes {

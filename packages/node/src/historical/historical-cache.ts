@@ -35,6 +35,7 @@ const defaultSoftLimitBytes = 512 * 1024 * 1024;
 const rangeCountMax = 100_000;
 
 interface HistoricalRequest {
+  readonly name: string;
   readonly first: number;
   readonly last: number;
   expiresAtMs: number;
@@ -143,7 +144,7 @@ export class HistoricalCache implements HistoricalAccess, ReceiptPort {
     this.#forget(name);
     const expiryMs = expirySeconds * 1000;
     const expiresAtMs = nowMs + expiryMs;
-    const request = { first, last, expiresAtMs, expiryMs, sizeBytes: 0 };
+    const request = { name, first, last, expiresAtMs, expiryMs, sizeBytes: 0 };
     const opened: HistoricalRequest = { ...request, states: undefined, error: undefined };
     this.#requests.set(name, opened);
     try {
@@ -191,8 +192,7 @@ export class HistoricalCache implements HistoricalAccess, ReceiptPort {
 
   #finish(request: HistoricalRequest, states: readonly CommittedTransaction[]): void {
     request.states = states;
-    const isKept = [...this.#requests.values()].includes(request);
-    if (!isKept) return;
+    if (this.#requests.get(request.name) !== request) return;
     for (const state of states) request.sizeBytes += state.sizeBytes;
     this.#sizeBytes += request.sizeBytes;
     for (const [name, other] of this.#requests) {
@@ -244,8 +244,9 @@ class Run {
     }
     const { signature } = decoded;
     if (signature === undefined) return true;
+    const { length } = this.#uncovered;
     for (const entry of this.#uncovered) {
-      this.#covered.push(new CommittedTransaction(this.#decoder, entry, signature));
+      this.#covered.push(new CommittedTransaction(this.#decoder, entry, signature, length));
     }
     this.#uncovered = [];
     return place.seqno < this.#last;

@@ -94,8 +94,10 @@ function createKeyFunctions(crypto: AppCrypto) {
       const size = Math.trunc(Number(args[0]));
       const exponent = args.length === 2 ? Math.trunc(Number(args[1])) : 0x10001;
       return attempt("Failed to generate RSA key pair", () => {
-        if (!(size >= 2048 && size <= 16384))
-          throw new Error("the size must be 2048 to 16384 bits");
+        // Nothing can interrupt the search for primes, and it grows with the fourth power.
+        if (!(size >= 2048 && size <= 4096)) {
+          throw new Error("the size must be 2048 to 4096 bits");
+        }
         return { ...crypto.generateRsaKeyPair(size, exponent) };
       });
     },

@@ -88,11 +88,11 @@ describe("path templates", () => {
           .reduce((made, part, index) => `${made}{${names[index]}}${part}`, first);
         const { segments } = parsePathTemplate(`/${path}`);
         // The oracle: each parameter is one character or more that is neither / nor the next one.
-        const escape = (part: string) => part.replace(/[.:]/g, "\\$&");
+        const escapeText = (part: string) => part.replace(/[.:]/g, "\\$&");
         const source = literals.slice(1).reduce((made, part) => {
-          const stop = part === "" ? "" : escape(part.charAt(0));
-          return `${made}([^/${stop}]+)${escape(part)}`;
-        }, escape(first));
+          const stop = part === "" ? "" : escapeText(part.charAt(0));
+          return `${made}([^/${stop}]+)${escapeText(part)}`;
+        }, escapeText(first));
         const wanted = new RegExp(`^${source}$`).exec(text);
         expect(matchSegment(segments[0]!, text)).toEqual(
           wanted === null ? undefined : wanted.slice(1),

@@ -9,6 +9,7 @@ import type {
   FunctionDeclaration,
   FunctionExpression,
   Identifier,
+  MemberExpression,
   MethodDefinition,
   NewExpression,
   PropertyDefinition,
@@ -92,14 +93,7 @@ export class IdentifierRewriter {
         this.#statementStarts.add(node.start);
         break;
       case "MemberExpression":
-        if (node.object.type === "Super" && place.isAsync) {
-          const isCallee = place.parent.type === "CallExpression" && place.parent.callee === node;
-          rewriteSuperMember(this.#options.edits, node, this.#options.names, isCallee);
-          if (!node.computed) return;
-        }
-        this.#visit(node.object, { ...place, parent: node });
-        if (node.computed) this.#visit(node.property, { ...place, parent: node });
-        if (node.property.type === "PrivateIdentifier") this.#key(node.property, false, place);
+        this.#memberAccess(node, place);
         return;
       case "Property":
         this.#property(node, place);
@@ -120,7 +114,10 @@ export class IdentifierRewriter {
         this.#options.edits.after(node.end, ")");
         return;
       case "ForOfStatement":
-        if (node.await) throw unsupported("for await", node.start);
+        if (node.await) {
+          this.#options.edits.replaceNode(node.start, node.end, throwText("for await"));
+          return;
+        }
         break;
       case "StaticBlock":
         this.#children(node, { ...place, isAsync: false });
@@ -150,6 +147,17 @@ export class IdentifierRewriter {
       default:
     }
     this.#children(node, place);
+  }
+
+  #memberAccess(node: MemberExpression, place: Place): void {
+    if (node.object.type === "Super" && place.isAsync) {
+      const isCallee = place.parent.type === "CallExpression" && place.parent.callee === node;
+      rewriteSuperMember(this.#options.edits, node, this.#options.names, isCallee);
+      if (!node.computed) return;
+    }
+    this.#visit(node.object, { ...place, parent: node });
+    if (node.computed) this.#visit(node.property, { ...place, parent: node });
+    if (node.property.type === "PrivateIdentifier") this.#key(node.property, false, place);
   }
 
   #children(node: AnyNode, place: Place): void {
@@ -204,8 +212,13 @@ export class IdentifierRewriter {
       | FunctionExpression,
     place: Place,
   ): void {
-    if (node.async && node.generator) throw unsupported("an async generator", node.start);
     const { edits, names, scopes } = this.#options;
+    if (node.async && node.generator) {
+      // Libraries hold such functions without calling them, so only a call fails.
+      if (!isMethodValue(place.parent, node)) edits.replace(node.start, node.start + 5, "");
+      edits.replaceNode(node.body.start, node.body.end, `{${throwText("an async generator")}}`);
+      return;
+    }
     const isArrow = node.type === "ArrowFunctionExpression";
     let end = "";
     if (node.async && node.type === "ArrowFunctionExpression") {
@@ -261,8 +274,12 @@ export class IdentifierRewriter {
   }
 
   #asyncMethod(start: number, value: FunctionExpression): string {
-    if (value.generator) throw unsupported("an async generator", start);
     const { edits, names } = this.#options;
+    if (value.generator) {
+      const keyword = this.#find("async", start);
+      edits.replace(keyword, keyword + "async".length, "");
+      return "";
+    }
     return rewriteAsyncFunction(edits, value, names, this.#find("async", start), value.start);
   }
 
@@ -335,6 +352,12 @@ export class IdentifierRewriter {
     }
     throw unsupported(`code without ${text}`, from);
   }
+}
+
+/** Text that fails when it is reached. */
+function throwText(what: string): string {
+  const reason = `${what} is not supported: nothing in the sandbox is asynchronous`;
+  return `throw new TypeError(${JSON.stringify(reason)});`;
 }
 
 /** Marks code that cannot run in the sandbox; `pos` is where it stands, as in acorn's errors. */

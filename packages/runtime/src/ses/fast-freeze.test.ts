@@ -7,7 +7,6 @@ test("goal: intrinsics are frozen by the specification, and stores by index stay
   for (const { prototype } of intrinsics.slice(0, 8)) expect(Object.isFrozen(prototype)).toBe(true);
   expect(Object.isFrozen(Object.getPrototypeOf(Uint8Array.prototype))).toBe(true);
   expect(() => {
-    "use strict";
     (Array.prototype as unknown as { extra: number }).extra = 1;
   }).toThrow(TypeError);
   // The slow path costs 100 ns a store, the fast one 1 to 5: far enough apart for a busy machine.

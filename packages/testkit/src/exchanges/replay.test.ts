@@ -47,8 +47,16 @@ async function startRecordedNode(directory: string): Promise<RunningNode> {
         node_to_node_interface: { bind_address: "127.0.0.1:0" },
         rpc_interfaces: { primary_rpc_interface: rpcInterface },
       },
-      command: { type: "Start", start },
+      command: {
+        type: "Start",
+        service_certificate_file: join(directory, "service_cert.pem"),
+        start,
+      },
       ledger: { directory: join(directory, "ledger") },
+      output_files: {
+        node_certificate_file: join(directory, "node_cert.pem"),
+        pid_file: join(directory, "node.pid"),
+      },
     },
     { log: () => {} },
   );

@@ -31,7 +31,10 @@ function main(parameters: readonly string[]): void {
     const count = folders.get(folder) ?? { passed: 0, failed: 0, skipped: 0 };
     folders.set(folder, count);
     const startedMs = Date.now();
-    for (const { name, difference } of runStateTests(JSON.parse(readFileSync(path, "utf8")), fork)) {
+    for (const { name, difference } of runStateTests(
+      JSON.parse(readFileSync(path, "utf8")),
+      fork,
+    )) {
       const isPassed = difference === "";
       count[isPassed ? "passed" : "failed"]++;
       total[isPassed ? "passed" : "failed"]++;

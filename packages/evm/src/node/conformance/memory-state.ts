@@ -1,8 +1,8 @@
 /** A state in memory, which takes write sets: what a ledger would be under the machine. */
 import { keccak_256 } from "@noble/hashes/sha3.js";
+import type { EvmState, EvmWriteSet } from "../../types.ts";
 import { encodeNumber, encodeRlp } from "./rlp.ts";
 import { secureRoot } from "./trie.ts";
-import type { EvmState, EvmWriteSet } from "../../types.ts";
 
 interface StoredAccount {
   nonce: bigint;

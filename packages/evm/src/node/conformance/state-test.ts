@@ -1,18 +1,18 @@
 /**
- * Runs official state tests: a state, a transaction with variants, and the state roots and hashes of
- * the logs that each fork has to arrive at.
+ * Runs official state tests: a state, a transaction with variants, and the state roots and hashes
+ * of the logs that each fork has to arrive at.
  * @source The format of ethereum/tests, GeneralStateTests
  */
 import { keccak_256 } from "@noble/hashes/sha3.js";
 import { createEvm, type Evm } from "../../evm.ts";
 import type { Fork } from "../../forks.ts";
-import { fromHex, MemoryState, toHex } from "./memory-state.ts";
-import { loadEvmModule } from "../load-module.ts";
 import { recoverPublicKey } from "../../precompiles.ts";
-import { encodeNumber, encodeRlp } from "./rlp.ts";
 import { runTransaction } from "../../transaction.ts";
 import type { EvmTransaction } from "../../transaction-rules.ts";
 import type { EvmBlock, EvmLog } from "../../types.ts";
+import { loadEvmModule } from "../load-module.ts";
+import { fromHex, MemoryState, toHex } from "./memory-state.ts";
+import { encodeNumber, encodeRlp } from "./rlp.ts";
 
 interface TestAccount {
   readonly balance: string;
@@ -113,7 +113,8 @@ function machineFor(fork: Fork, state: MemoryState): Evm {
   machine.evm = createEvm({
     module: loadEvmModule(),
     fork,
-    memorySizeMax: 512 * 1024 * 1024,
+    // One official test fills a mebibyte in each of 1,024 frames.
+    memorySizeMax: 1536 * 1024 * 1024,
     state: {
       account: (address) => machine.state.account(address),
       slot: (address, key) => machine.state.slot(address, key),
@@ -145,7 +146,7 @@ function runSubtest(test: StateTest, fork: Fork, post: TestPost): string {
   return differences.join(", ");
 }
 
-export function toState(test: Pick<StateTest, "pre">): MemoryState {
+function toState(test: Pick<StateTest, "pre">): MemoryState {
   const state = new MemoryState();
   for (const [address, account] of Object.entries(test.pre)) {
     state.put(fromHex(address), {
@@ -164,7 +165,7 @@ function toWord(text: string): Uint8Array {
   return fromHex(BigInt(text).toString(16).padStart(64, "0"));
 }
 
-export function toBlock({ env }: Pick<StateTest, "env">, fork: Fork): EvmBlock {
+function toBlock({ env }: Pick<StateTest, "env">, fork: Fork): EvmBlock {
   const random = env["currentRandom"];
   const isMerged = ["paris", "shanghai", "cancun", "prague", "osaka"].includes(fork);
   return {
@@ -192,7 +193,7 @@ function blobBaseFee(excessBlobGas: bigint, fork: Fork): bigint {
 }
 
 /** Undefined when the test cannot even be written as a transaction. */
-export function toTransaction(
+function toTransaction(
   test: TestTransaction,
   indexes: TestPost["indexes"],
 ): EvmTransaction | undefined {
