@@ -252,7 +252,8 @@ function bytesToPieces(bytes: Uint8Array, depth = 0): Piece[] {
   const binary = binaryToPieces(bytes);
   if (binary.length > 0) return binary;
   const plain = bytesToLatin1(bytes).trim().replace(/^0x/, "");
-  if (/^([0-9a-fA-F]{2})+$/.test(plain)) return bytesToPieces(hexToBytes(plain), depth + 1);
+  if (plain.length % 2 === 0 && /^[0-9a-fA-F]+$/.test(plain))
+    return bytesToPieces(hexToBytes(plain), depth + 1);
   const joined = plain.replace(/\s+/g, "");
   const decoded = ignoreErrors(() => base64ToBytes(joined));
   return decoded === undefined ? [] : bytesToPieces(decoded, depth + 1);
