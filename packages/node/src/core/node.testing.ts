@@ -56,6 +56,7 @@ export interface TestNodeOptions {
   readonly isSandbox?: boolean;
   /** Members with keys that exist already. */
   readonly members?: readonly TestIdentity[];
+  readonly user?: TestIdentity;
   /** Where a ledger may be; a new one by default. */
   readonly directory?: string;
   /** Default: start a new service. */
@@ -78,7 +79,7 @@ export class TestNode {
     this.members =
       options.members ??
       Array.from({ length: count }, (_, index) => createIdentity(`member${index}`));
-    this.user = createIdentity("user0");
+    this.user = options.user ?? createIdentity("user0");
   }
 
   get node(): RunningNode {
