@@ -26,7 +26,13 @@ interface QueuedBatch {
   /** Only signatures commit, so only they must be flushed. */
   readonly hasSignature: boolean;
 }
-type Job = QueuedBatch | { readonly kind: "changes"; readonly changes: readonly FileChange[] };
+interface QueuedChanges {
+  readonly kind: "changes";
+  readonly changes: readonly FileChange[];
+  /** After a rollback: what the ledger then ends with. */
+  readonly lastSeqno?: number;
+}
+type Job = QueuedBatch | QueuedChanges;
 
 /** Bytes queued for the disk at most; the executor refuses requests above it. */
 const queuedBytesMax = 64 * 1024 * 1024;
@@ -38,6 +44,8 @@ export class LedgerDisk {
   #running: Promise<void> | undefined;
   #open: { readonly name: string; readonly handle: FileHandle } | undefined;
   #failed = false;
+  /** Counts rollbacks: what was written before one is not reported after it. */
+  #generation = 0;
   /** Figures for metrics. */
   readonly stats = { flushCount: 0, flushMs: 0, writtenBytes: 0 };
 
@@ -64,6 +72,12 @@ export class LedgerDisk {
     if (changes.length > 0) this.#push({ kind: "changes", changes });
   }
 
+  /** Cuts the ledger after `seqno`, and reports when that is done. */
+  pushRollback(changes: readonly FileChange[], seqno: number): void {
+    this.#generation++;
+    this.#push({ kind: "changes", changes, lastSeqno: seqno });
+  }
+
   /** Resolves when everything queued so far is on disk. */
   async drain(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
@@ -86,11 +100,13 @@ export class LedgerDisk {
         const jobs = this.#queue;
         this.#queue = [];
         this.#queuedBytes = 0;
+        const generation = this.#generation;
         const seqno = await this.#perform(jobs);
+        const isCurrent = generation === this.#generation;
         const isIdle = this.#queue.length === 0;
         if (isIdle) this.#running = undefined;
         // Who hears this may push the next job, which then begins a run of its own.
-        if (seqno > 0) this.#options.onPersisted(seqno);
+        if (seqno > 0 && isCurrent) this.#options.onPersisted(seqno);
         if (isIdle) return;
       }
     } catch (error) {
@@ -111,6 +127,7 @@ export class LedgerDisk {
     for (const job of jobs) {
       if (job.kind === "changes") {
         for (const change of job.changes) await this.#change(change);
+        seqno = job.lastSeqno ?? seqno;
         continue;
       }
       for (const write of job.batch.writes) await this.#write(write);
