@@ -2,11 +2,13 @@
 
 import type { CommandDescription } from "./command.ts";
 import { appCommands } from "./command-tree-app.ts";
+import { attestCommands } from "./command-tree-attest.ts";
 import { governanceCommands } from "./command-tree-gov.ts";
 import { ledgerCommands } from "./command-tree-ledger.ts";
 
 export const groupSummaries: Readonly<Record<string, string>> = {
   app: "Create, build, deploy and watch applications.",
+  attest: "Check attestation evidence.",
   bench: "Measure a network.",
   gov: "Propose, vote, and see what the members decided.",
   key: "Make keys and certificates.",
@@ -160,5 +162,6 @@ export const commandTree: readonly CommandDescription[] = [
   ...governanceCommands,
   ...appCommands,
   ...ledgerCommands,
+  ...attestCommands,
   benchLogging,
 ];

@@ -1,6 +1,8 @@
 /** From claims to trust: whether the members, by their votes, let this code in. */
 import { bytesToHex, concatBytes, equalBytes, type Hash } from "@coco/base";
-import type { TeePlatform } from "./evidence.ts";
+import { evidenceFormats, type TeePlatform } from "./evidence.ts";
+import { checkPlatformRules, type PlatformRules } from "./platform-rules.ts";
+import { jsonToPlatformRules } from "./policy-json.ts";
 import {
   CheckList,
   type Claims,
@@ -12,25 +14,10 @@ import {
   verifyEvidence,
 } from "./verification.ts";
 
-/** What the members allow on one platform. An absent set means: nothing is asked. */
-export interface PlatformPolicy {
+/** What the members allow on one platform. */
+export interface PlatformPolicy extends PlatformRules {
   /** Approved code; hex, for `virtual` text. Never absent: without approved code nobody joins. */
   readonly measurements: ReadonlySet<string>;
-  /** Approved host data, hex. */
-  readonly hostData?: ReadonlySet<string>;
-  /** Accepted issuers of utility VMs; `svn` is the minimum. */
-  readonly uvmEndorsements?: readonly UvmEndorsement[];
-  /** Minimum TCB version by CPU, lower-case hex. A CPU that is not listed is refused. */
-  readonly minimumTcb?: ReadonlyMap<string, TcbVersion>;
-  /** Accepted verdicts of the vendor about the TCB. */
-  readonly tcbStatuses?: ReadonlySet<string>;
-  /** Known flaws that are accepted nevertheless. */
-  readonly advisories?: ReadonlySet<string>;
-  /** CPU products that are refused although they verify. */
-  readonly deniedProducts?: ReadonlySet<string>;
-  /** Only these machines, hex. */
-  readonly hardwareIds?: ReadonlySet<string>;
-  readonly isDebugAllowed?: boolean;
 }
 
 /** A platform that is not listed is refused. */
@@ -59,65 +46,25 @@ export function hasHardwarePlatform(policy: AppraisalPolicy): boolean {
   return Object.keys(policy).some((platform) => platform !== "virtual");
 }
 
-function checkHardware(list: CheckList, claims: Claims, rules: PlatformPolicy): void {
-  const { product = "", hardwareId = "", tcbStatus, advisories = [] } = claims;
-  const isDebugFine = claims.platform === "virtual" || !claims.isDebug || rules.isDebugAllowed;
-  list.add("debug", isDebugFine === true, `debug is ${claims.isDebug}`, "DebugEnabled");
-  if (rules.deniedProducts !== undefined) {
-    list.add("product", !rules.deniedProducts.has(product), product, "ProductDenied");
-  }
-  if (rules.hardwareIds !== undefined) {
-    list.add("machine", rules.hardwareIds.has(hardwareId), hardwareId, "HardwareNotAllowed");
-  }
-  if (rules.tcbStatuses !== undefined) {
-    const status = tcbStatus ?? "unknown";
-    list.add("tcb status", rules.tcbStatuses.has(status), status, "TcbTooOld");
-  }
-  if (rules.advisories !== undefined) {
-    const unaccepted = advisories.filter((advisory) => !rules.advisories?.has(advisory));
-    list.add("advisories", unaccepted.length === 0, unaccepted.join(" "), "TcbTooOld");
-  }
+/** Whether nodes on all these platforms may be in one network; no list allows everything. */
+export function isCombinationAllowed(
+  platforms: Iterable<TeePlatform>,
+  combinations: readonly ReadonlySet<TeePlatform>[] | undefined,
+): boolean {
+  if (combinations === undefined) return true;
+  const present = [...platforms];
+  return combinations.some((allowed) => present.every((platform) => allowed.has(platform)));
 }
 
-function checkCode(list: CheckList, claims: Claims, rules: PlatformPolicy): void {
-  if (rules.hostData !== undefined) {
-    const { hostData } = claims;
-    const isKnown = hostData !== undefined && rules.hostData.has(hostData);
-    list.add("host data", isKnown, hostData ?? "absent", "HostDataNotTrusted");
-  }
-  const { uvmEndorsement: uvm, measurement } = claims;
-  if (uvm === undefined) {
-    const isKnown = rules.measurements.has(measurement);
-    list.add("measurement", isKnown, measurement, "MeasurementNotTrusted");
-    return;
-  }
-  const isEndorsed = (rules.uvmEndorsements ?? []).some(
-    (rule) => rule.did === uvm.did && rule.feed === uvm.feed && uvm.svn >= rule.svn,
-  );
-  const detail = `${uvm.feed} ${uvm.svn}`;
-  list.add("uvm endorsement", isEndorsed, detail, "UvmEndorsementNotTrusted");
-}
-
-function checkTcb(list: CheckList, claims: Claims, rules: PlatformPolicy): void {
-  if (rules.minimumTcb === undefined) return;
-  const cpu = claims.cpu ?? "";
-  const minimum = rules.minimumTcb.get(cpu);
-  if (!list.add("cpu", minimum !== undefined, cpu, "CpuNotTrusted") || minimum === undefined) {
-    return;
-  }
-  const reported = claims.tcb?.components ?? {};
-  const older = Object.entries(minimum.components).filter(
-    ([name, version]) => !((reported[name] ?? -1) >= version),
-  );
-  const detail = older.map(([name]) => name).join(" ");
-  list.add("tcb version", older.length === 0, detail, "TcbTooOld");
-}
-
-/** Judges verified claims by the policy, in CCF's order: host data, code, TCB, key. */
+/**
+ * Judges verified claims by the policy, in CCF's order: host data, code, TCB, key.
+ * @param nowMs needed by rules about the age of collateral
+ */
 export function appraise(
   claims: Claims,
   policy: AppraisalPolicy,
   reportData: Uint8Array,
+  nowMs?: number,
 ): VerificationResult {
   const list = new CheckList();
   const rules = policy[claims.platform];
@@ -126,12 +73,26 @@ export function appraise(
   const isListed = rules !== undefined && !isShadowed;
   list.add("platform", isListed, detail, "PlatformNotAllowed");
   if (rules === undefined || isShadowed) return list.toResult(claims.platform, claims);
-  checkHardware(list, claims, rules);
-  checkCode(list, claims, rules);
-  checkTcb(list, claims, rules);
+  checkPlatformRules(list, claims, rules, nowMs);
   const isBound = equalBytes(claims.reportData, reportData);
   const shown = bytesToHex(claims.reportData.subarray(0, 8));
   list.add("report data", isBound, `begins with ${shown}`, "ReportDataMismatch");
+  return list.toResult(claims.platform, claims);
+}
+
+/**
+ * Judges verified claims by rules alone: for a person who looks at evidence, not for admission.
+ * @param rules by platform; a platform that is not listed is refused
+ */
+export function assess(
+  claims: Claims,
+  rules: Readonly<Partial<Record<TeePlatform, PlatformRules>>>,
+  nowMs: number,
+): VerificationResult {
+  const list = new CheckList();
+  const own = rules[claims.platform];
+  list.add("platform", own !== undefined, claims.platform, "PlatformNotAllowed");
+  if (own !== undefined) checkPlatformRules(list, claims, own, nowMs);
   return list.toResult(claims.platform, claims);
 }
 
@@ -142,10 +103,11 @@ export function verifyAndAppraise(
   policy: AppraisalPolicy,
   binding: ReportDataBinding,
 ): VerificationResult {
-  const verified = verifyEvidence(verifiers, input);
+  const isDebugAllowed = policy[evidenceFormats[input.evidence.format]]?.isDebugAllowed === true;
+  const verified = verifyEvidence(verifiers, { ...input, isDebugAllowed });
   if (!verified.ok || verified.claims === undefined) return verified;
   const reportData = bindingToReportData(input.crypto, binding);
-  const appraised = appraise(verified.claims, policy, reportData);
+  const appraised = appraise(verified.claims, policy, reportData, input.nowMs);
   return { ...appraised, checks: [...verified.checks, ...appraised.checks] };
 }
 
@@ -164,10 +126,15 @@ export interface JoinTables {
   readonly snpMinimumTcb: Iterable<readonly [cpu: string, minimum: TcbVersion]>;
   /** Keys of nodes.code_ids (SGX), hex. */
   readonly sgxMeasurements: Iterable<string>;
+  /**
+   * This project's own table: platform to its rules in JSON. They come on top of the tables above;
+   * `measurements` in them adds to the approved code.
+   */
+  readonly platformRules?: Iterable<readonly [platform: TeePlatform, rules: unknown]>;
 }
 
-/** The policy that CCF's tables express. A platform without approved code is not listed. */
-export function tablesToPolicy(tables: JoinTables): AppraisalPolicy {
+/** The policy that CCF's tables alone express. */
+function ccfTablesToPolicy(tables: JoinTables): AppraisalPolicy {
   const virtual = new Set(tables.virtualMeasurements);
   const snp = new Set(tables.snpMeasurements);
   const sgx = new Set(tables.sgxMeasurements);
@@ -188,4 +155,23 @@ export function tablesToPolicy(tables: JoinTables): AppraisalPolicy {
         }),
     ...(sgx.size === 0 ? {} : { sgx: { measurements: sgx } }),
   };
+}
+
+/**
+ * The policy that the tables express. A platform without approved code is not listed, and debug
+ * mode is never allowed.
+ * @throws {CocoError} PolicyMalformed
+ */
+export function tablesToPolicy(tables: JoinTables): AppraisalPolicy {
+  const policy: Partial<Record<TeePlatform, PlatformPolicy>> = { ...ccfTablesToPolicy(tables) };
+  for (const [platform, value] of tables.platformRules ?? []) {
+    const rules = jsonToPlatformRules(value);
+    const known = policy[platform];
+    const measurements = new Set([...(known?.measurements ?? []), ...(rules.measurements ?? [])]);
+    const hasCode = measurements.size > 0 || (known?.uvmEndorsements ?? []).length > 0;
+    if (!hasCode) continue;
+    const { isDebugAllowed: _, ...merged } = { ...known, ...rules };
+    policy[platform] = { ...merged, measurements };
+  }
+  return policy;
 }

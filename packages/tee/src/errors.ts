@@ -242,6 +242,11 @@ export const teeErrors = defineErrors("tee", {
     title: "The report is not signed by the identity key of this boot",
     next: "Collect report, log and quote of the same boot",
   },
+  PolicyMalformed: {
+    number: 4049,
+    title: "The policy cannot be read",
+    next: "Correct the rule that the message names",
+  },
 });
 
 /** Codes with which evidence is refused. */

@@ -15,6 +15,9 @@ export const evidenceFormats = {
   Azure_TDX_vTPM: "tdx",
   Microsoft_VBS: "vsm",
   Microsoft_VBS_MAA: "vsm",
+  Microsoft_SNP_MAA: "snp",
+  Microsoft_SGX_MAA: "sgx",
+  Microsoft_TDX_MAA: "tdx",
 } as const satisfies Readonly<Record<string, TeePlatform>>;
 
 export type EvidenceFormat = keyof typeof evidenceFormats;

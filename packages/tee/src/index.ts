@@ -1,14 +1,23 @@
+export { allVerifiers } from "./all-verifiers.ts";
 export {
   type AppraisalPolicy,
   appraise,
+  assess,
   bindingToReportData,
   hasHardwarePlatform,
+  isCombinationAllowed,
   type JoinTables,
   type PlatformPolicy,
   type ReportDataBinding,
   tablesToPolicy,
   verifyAndAppraise,
 } from "./appraisal.ts";
+export {
+  azureParavisorProfile,
+  azureSnpVerifier,
+  azureTdxVerifier,
+} from "./azure/azure-verifier.ts";
+export { maaVerifier } from "./azure/maa-token.ts";
 export { type TeeErrorCode, teeErrors } from "./errors.ts";
 export {
   type Evidence,
@@ -21,7 +30,10 @@ export {
   quoteInfoToEvidence,
   type TeePlatform,
 } from "./evidence.ts";
+export { type FoundEvidence, findEvidence, type NamedFile } from "./evidence-files.ts";
 export { sgxVerifier, tdxVerifier } from "./intel/dcap-verifier.ts";
+export { baselineRules, defaultTcbStatuses, type PlatformRules } from "./platform-rules.ts";
+export { jsonToPlatformRules, jsonToRules, platformRulesToJson } from "./policy-json.ts";
 export { snpVerifier } from "./snp/snp-verifier.ts";
 export {
   type Check,
@@ -41,3 +53,4 @@ export {
   virtualMeasurement,
   virtualVerifier,
 } from "./virtual.ts";
+export { vbsVerifier } from "./vsm/vbs-verifier.ts";

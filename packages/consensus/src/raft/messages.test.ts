@@ -58,7 +58,7 @@ test("goal: every message is read as it was written", () => {
   );
 });
 
-test("goal: bytes that are no message are refused with the typed error, and nothing else happens", () => {
+test("goal: bytes that are no message are refused with the typed error", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => {
       refusesOrTakes(() => decodeMessage(bytes));
@@ -67,7 +67,7 @@ test("goal: bytes that are no message are refused with the typed error, and noth
   );
 });
 
-test("goal: a message has one form, so that cut, longer and changed ones are refused or others", () => {
+test("goal: a message has one form; cut and longer ones are refused", () => {
   fc.assert(
     fc.property(messages, fc.nat(), fc.nat(255), (message, at, value) => {
       const bytes = encodeMessage(message);
@@ -85,7 +85,7 @@ test("goal: a message has one form, so that cut, longer and changed ones are ref
   );
 });
 
-test("goal: whatever well-formed messages come in whatever order, an engine keeps its promises", () => {
+test("goal: whatever messages come in whatever order, an engine keeps its promises", () => {
   const small = fc.integer({ min: 0, max: 6 });
   const anyMessage = fc.oneof(
     messages,

@@ -1,4 +1,4 @@
-/** The network of a scenario: nodes, their ledgers, the messages that wait, and who is connected. */
+/** The network of a scenario: nodes, their ledgers, the messages that wait, the connections. */
 import { assert } from "@coco/base";
 import type { Batch, Mark, NodeId, Outgoing } from "../engine.ts";
 import { decodeMessage } from "../raft/messages.ts";

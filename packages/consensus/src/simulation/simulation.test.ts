@@ -2,12 +2,12 @@ import { expect, test } from "vitest";
 import { runSimulation } from "./simulation.ts";
 
 /** COCO_SIMULATION_SEEDS=from-to runs others; a failing seed fails again. */
-const [fromSeed = 1, toSeed = 300] = (process.env["COCO_SIMULATION_SEEDS"] ?? "1-300")
+const [fromSeed = 1, toSeed = 200] = (process.env["COCO_SIMULATION_SEEDS"] ?? "1-200")
   .split("-")
   .map(Number);
 const eventCount = 3000;
 
-test(`goal: no seed of ${fromSeed} to ${toSeed} breaks an invariant, and each network goes on`, () => {
+test(`goal: seeds ${fromSeed} to ${toSeed} break no invariant, and all go on`, () => {
   const started = performance.now();
   const sums = { events: 0, committed: 0, views: 0, crashes: 0, configurations: 0 };
   for (let seed = fromSeed; seed <= toSeed; seed++) {
@@ -26,7 +26,7 @@ test(`goal: no seed of ${fromSeed} to ${toSeed} breaks an invariant, and each ne
   expect(sums.views / seedCount).toBeGreaterThan(5);
   expect(sums.crashes / seedCount).toBeGreaterThan(10);
   expect(sums.configurations / seedCount).toBeGreaterThan(1);
-}, 120_000);
+}, 240_000);
 
 test("goal: a seed gives the same run again", () => {
   const options = { seed: 42, eventCount: 2000 };

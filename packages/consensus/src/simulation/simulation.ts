@@ -4,7 +4,7 @@
  * each event every invariant is checked; in the end the faults stop and the network has to go on.
  */
 import { assert } from "@coco/base";
-import type { Mark, NodeId, Outgoing } from "../engine.ts";
+import type { EngineStart, Mark, NodeId, Outgoing } from "../engine.ts";
 import { MeanBatchSizer } from "../raft/batch-sizer.ts";
 import { newestFirst } from "../raft/peer-table.ts";
 import { RaftEngine } from "../raft/raft-engine.ts";
@@ -22,6 +22,7 @@ export interface SimulationOptions {
   readonly rules?: RaftRules;
   /** For tests that break what the owner promises. */
   readonly settings?: Partial<RaftSettings>;
+  readonly changeStart?: (start: EngineStart) => EngineStart;
 }
 
 export interface SimulationResult {
@@ -139,7 +140,9 @@ class Simulation {
       observer: undefined,
       ...this.#options.settings,
     };
-    const start = committedSeqno === undefined ? undefined : node.toStart(committedSeqno);
+    const { changeStart = (start: EngineStart) => start } = this.#options;
+    const start =
+      committedSeqno === undefined ? undefined : changeStart(node.toStart(committedSeqno));
     const engine = new RaftEngine(node.id, settings, this.#options.rules ?? raftRules, start);
     node.engine = engine;
     this.#drain(node, [], "start");

@@ -35,7 +35,12 @@ export function verifyReceived(options: VerificationOptions, received: ReceivedE
   return writeSetToChanges(writeSet);
 }
 
-function checkRoot(options: VerificationOptions, writeSet: WriteSet, txId: TxId): void {
+/** @throws {CocoError} LedgerNotOurs */
+export function checkRoot(
+  options: Omit<VerificationOptions, "secrets">,
+  writeSet: WriteSet,
+  txId: TxId,
+): void {
   const { crypto, servicePublicKey, tree } = options;
   const { root, cose } = readSignature(writeSet);
   const actual = tree.root(txId.seqno);

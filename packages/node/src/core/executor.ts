@@ -16,6 +16,7 @@ import { WatchedRuns } from "./execution-watch.ts";
 import type { ExecutorData, ExecutorReport, NodeCertificates } from "./executor-messages.ts";
 import { LedgerDisk } from "./ledger-disk.ts";
 import { LedgerPipeline } from "./ledger-pipeline.ts";
+import { toHeldSecrets } from "./node-secrets.ts";
 import { createServiceState, type ServiceState } from "./service-state.ts";
 
 /** One front worker, as the executor knows it. */
@@ -73,6 +74,7 @@ export class Executor {
       onCertificatesChanged: () => {
         report({ kind: "certificates", certificates: this.#certificates() });
       },
+      onProgress: () => this.#noteProgress(),
       dispatcherStats: () => this.#dispatcher.stats,
       commitWaiterCount: () => this.#waiters.count,
     });
@@ -104,11 +106,13 @@ export class Executor {
   }
 
   #begin(): void {
-    const { genesis, engine, nodeId } = this.#state;
+    const { genesis, createSeqno, secrets, engine, nodeId } = this.#state;
     if (genesis !== undefined) {
+      // The secret of a recovered service was made here.
+      this.#report({ kind: "secrets", ledgerSecrets: toHeldSecrets(secrets) });
       this.#pipeline.push({
         view: engine.view,
-        seqno: 1,
+        seqno: createSeqno,
         changes: genesis,
         claimsDigest: undefined,
       });
@@ -129,9 +133,11 @@ export class Executor {
 
   /** In shared memory, because it is read only if this executor dies. */
   #noteProgress(): void {
-    const { engine } = this.#state;
+    const { engine, createSeqno } = this.#state;
     this.#progress[0] = engine.view;
     this.#progress[1] = engine.committed().seqno;
+    this.#progress[2] = createSeqno;
+    this.#progress[3] = this.#applications.isRecovering ? 1 : 0;
   }
 
   /** Takes what else has come meanwhile too: a turn of the event loop costs more than a request. */
@@ -182,10 +188,14 @@ export class Executor {
   }
 
   #createDisk(): LedgerDisk {
-    const { ledgerDirectory: directory, ledgerSync: sync } = this.#data.settings;
+    const { start, settings } = this.#data;
+    const { ledgerDirectory: directory, ledgerSync: sync } = settings;
+    const isRecovering =
+      start.kind === "recover" || (start.kind === "resume" && start.progress.isRecovering);
     return new LedgerDisk({
       directory,
       sync,
+      recoverySeqno: isRecovering ? this.#state.createSeqno : undefined,
       onPersisted: (seqno) => this.#pipeline.persisted(seqno),
       onWritten: (batch) => this.#state.writer.release(batch),
       onError: (error) => this.#fail(nodeErrors.create("DiskFailed", directory, {}, error)),
@@ -194,7 +204,7 @@ export class Executor {
 
   #createPipeline(): LedgerPipeline {
     const { settings } = this.#data;
-    const { crypto, store, engine, writer, nodeKey, serviceKey, nodeId } = this.#state;
+    const { crypto, store, engine, writer, nodeKey, serviceKey, nodeId, names } = this.#state;
     return new LedgerPipeline({
       crypto,
       store,
@@ -206,7 +216,7 @@ export class Executor {
         serviceKey,
         nodeId,
         nodeCertificate: () => this.#applications.nodeCertificate(),
-        coseIssuer: settings.coseIssuer,
+        coseIssuer: names.coseIssuer,
       },
       signatureDelayMs: settings.signatureDelayMs,
       signatureCountMax: settings.signatureCountMax,

@@ -6,13 +6,16 @@
 import { mkdirSync } from "node:fs";
 import { type FileHandle, open, rename, truncate, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { FileChange, LedgerBatch, LedgerWrite } from "@coco/store";
+import { type FileChange, type LedgerBatch, type LedgerWrite, parseChunkName } from "@coco/store";
+import { recoverySuffix, settleUnfinishedRecovery } from "./ledger-files.ts";
 
 export type LedgerSync = "batch" | "none";
 
 export interface LedgerDiskOptions {
   readonly directory: string;
   readonly sync: LedgerSync;
+  /** Files from this seqno on have names of a recovery until `finishRecovery`; else undefined. */
+  readonly recoverySeqno: number | undefined;
   /** Everything up to `seqno` is on disk (flushed, when it holds a signature). */
   readonly onPersisted: (seqno: number) => void;
   /** The bytes of a batch are written: its memory may be used again. */
@@ -32,7 +35,10 @@ interface QueuedChanges {
   /** After a rollback: what the ledger then ends with. */
   readonly lastSeqno?: number;
 }
-type Job = QueuedBatch | QueuedChanges;
+type Job =
+  | QueuedBatch
+  | QueuedChanges
+  | { readonly kind: "finishRecovery"; readonly onDone: () => void };
 
 /** Bytes queued for the disk at most; the executor refuses requests above it. */
 const queuedBytesMax = 64 * 1024 * 1024;
@@ -46,16 +52,23 @@ export class LedgerDisk {
   #failed = false;
   /** Counts rollbacks: what was written before one is not reported after it. */
   #generation = 0;
+  #recoverySeqno: number | undefined;
   /** Figures for metrics. */
   readonly stats = { flushCount: 0, flushMs: 0, writtenBytes: 0 };
 
   constructor(options: LedgerDiskOptions) {
     this.#options = options;
+    this.#recoverySeqno = options.recoverySeqno;
     mkdirSync(options.directory, { recursive: true });
   }
 
   get isOverloaded(): boolean {
     return this.#queuedBytes > queuedBytesMax;
+  }
+
+  /** Files get the names of a recovery. */
+  get isRecovering(): boolean {
+    return this.#recoverySeqno !== undefined;
   }
 
   /** Work is going on: what comes now will wait. */
@@ -76,6 +89,11 @@ export class LedgerDisk {
   pushRollback(changes: readonly FileChange[], seqno: number): void {
     this.#generation++;
     this.#push({ kind: "changes", changes, lastSeqno: seqno });
+  }
+
+  /** Gives the files of a recovery their final names: what is in them is committed for good. */
+  finishRecovery(onDone: () => void): void {
+    this.#push({ kind: "finishRecovery", onDone });
   }
 
   /** Resolves when everything queued so far is on disk. */
@@ -128,6 +146,13 @@ export class LedgerDisk {
       if (job.kind === "changes") {
         for (const change of job.changes) await this.#change(change);
         seqno = job.lastSeqno ?? seqno;
+        continue;
+      }
+      if (job.kind === "finishRecovery") {
+        // The file that is open keeps its descriptor under its new name.
+        settleUnfinishedRecovery(this.#options.directory, "adopt");
+        this.#recoverySeqno = undefined;
+        job.onDone();
         continue;
       }
       for (const write of job.batch.writes) await this.#write(write);
@@ -198,6 +223,9 @@ export class LedgerDisk {
   }
 
   #path(name: string): string {
-    return join(this.#options.directory, name);
+    const path = join(this.#options.directory, name);
+    if (this.#recoverySeqno === undefined) return path;
+    const startSeqno = parseChunkName(name)?.startSeqno ?? 0;
+    return startSeqno >= this.#recoverySeqno ? path + recoverySuffix : path;
   }
 }

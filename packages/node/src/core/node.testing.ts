@@ -53,6 +53,12 @@ export interface TestNodeOptions {
   readonly memberCount?: number;
   readonly configuration?: Readonly<Record<string, unknown>>;
   readonly isSandbox?: boolean;
+  /** Members with keys that exist already. */
+  readonly members?: readonly TestIdentity[];
+  /** Where a ledger may be; a new one by default. */
+  readonly directory?: string;
+  /** Default: start a new service. */
+  readonly command?: Readonly<Record<string, unknown>>;
 }
 
 export class TestNode {
@@ -66,9 +72,11 @@ export class TestNode {
 
   constructor(options: TestNodeOptions = {}) {
     this.#options = options;
-    this.directory = mkdtempSync(join(tmpdir(), "coco-node-"));
+    this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "coco-node-"));
     const count = options.memberCount ?? 1;
-    this.members = Array.from({ length: count }, (_, index) => createIdentity(`member${index}`));
+    this.members =
+      options.members ??
+      Array.from({ length: count }, (_, index) => createIdentity(`member${index}`));
     this.user = createIdentity("user0");
   }
 
@@ -98,6 +106,7 @@ export class TestNode {
         type: "Start",
         service_certificate_file: join(this.directory, "service_cert.pem"),
         start: { constitution_files: [], members },
+        ...this.#options.command,
       },
       ledger: { directory: this.ledgerDirectory },
       output_files: {

@@ -58,7 +58,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   #secrets: NodeSecrets;
   #certificates: NodeCertificates | undefined;
-  readonly #progressMemory = new SharedArrayBuffer(16);
+  readonly #progressMemory = new SharedArrayBuffer(32);
   #executor: Worker | undefined;
   #fronts: FrontThread[] = [];
   #isStopping = false;
@@ -78,8 +78,15 @@ export class Supervisor {
 
   /** Of the executor that lives, or lived last. */
   get #progress(): Progress {
-    const [view, committedSeqno] = new Float64Array(this.#progressMemory);
-    return { view: view ?? 0, committedSeqno: committedSeqno ?? 0, ...this.certificates };
+    const numbers = new Float64Array(this.#progressMemory);
+    const [view = 0, committedSeqno = 0, createSeqno = 1, isRecovering = 0] = numbers;
+    return {
+      view,
+      committedSeqno,
+      createSeqno,
+      isRecovering: isRecovering !== 0,
+      ...this.certificates,
+    };
   }
 
   /** `host:port` by interface name. */

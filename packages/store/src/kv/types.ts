@@ -145,6 +145,12 @@ export interface Store {
   /** Installs changes decided elsewhere (replay, replication) as seqno + 1. */
   apply(changes: Changes): Seqno;
   /**
+   * Takes over whole tables that nothing was ever written to here, with the versions they have:
+   * the private part of a recovered ledger. It is no transaction and is not rolled back; open
+   * transactions conflict.
+   */
+  adopt(tables: Iterable<TableContents>): void;
+  /**
    * Takes seqno + 1 for a transaction whose content comes later: a signature is computed on the
    * thread pool while further transactions execute. The slot is empty until `fill`.
    */

@@ -12,13 +12,21 @@ describe.skipIf(!hasVectors)("x", () => {
       ["Azure_TDX_vTPM", "azcvm-tdx/live-evidence.json"],
       ["Azure_TDX_vTPM", "azcvm-tdx/evidence-v1.json"],
     ] as const) {
-      const endorsements = p.includes("TDX") ? readVector("tdx-v4-00806f05-az/collateral.json") : new Uint8Array(0);
+      const endorsements = p.includes("TDX")
+        ? readVector("tdx-v4-00806f05-az/collateral.json")
+        : new Uint8Array(0);
       const r = verifyEvidence([azureSnpVerifier, azureTdxVerifier], {
         evidence: { format: p, quote: readVector(f), endorsements },
         nowMs: Date.parse(p.includes("TDX") ? "2025-11-05" : "2026-11-20"),
         crypto,
       });
-      console.log(f, r.ok, r.code, r.claims?.tcbStatus, r.checks.filter(({ ok }) => !ok));
+      console.log(
+        f,
+        r.ok,
+        r.code,
+        r.claims?.tcbStatus,
+        r.checks.filter(({ ok }) => !ok),
+      );
     }
   });
 });

@@ -80,6 +80,14 @@ function cpuToProduct(family: number, model: number): SnpProduct | undefined {
   return family === 0x1a && model <= 0x11 ? "Turin" : undefined;
 }
 
+/** The product of a CPUID signature as `SnpReport.cpu` has it. */
+export function cpuHexToProduct(cpu: string): SnpProduct | undefined {
+  if (!/^[0-9a-f]{8}$/.test(cpu)) return undefined;
+  const eax = Number.parseInt(cpu, 16);
+  const family = ((eax >> 8) & 0xf) + ((eax >> 20) & 0xff);
+  return cpuToProduct(family, ((eax >> 12) & 0xf0) | ((eax >> 4) & 0xf));
+}
+
 /** Leaf 1 EAX. @source AMD document 24594, CPUID Fn0000_0001_EAX */
 function cpuToHex(family: number, model: number, stepping: number): string {
   const base = Math.min(family, 0xf);

@@ -29,7 +29,7 @@ export interface TpmQuote {
 
 export type TpmHash = "SHA-1" | "SHA-256" | "SHA-384";
 
-const hashes: Readonly<Record<number, TpmHash>> = { 4: "SHA-1", 0xb: "SHA-256", 0xc: "SHA-384" };
+const hashes: Readonly<Record<number, TpmHash>> = { 4: "SHA-1", 11: "SHA-256", 12: "SHA-384" };
 const magic = 0xff544347;
 const attestQuote = 0x8018;
 const registersCountMax = 24;
