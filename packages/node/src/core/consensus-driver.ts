@@ -13,8 +13,8 @@ import {
   ledgerTable,
   type WriteSet,
 } from "@coco/store";
-import { nodeErrors } from "./errors.ts";
 import { type EntrySupply, entrySize } from "./entry-supply.ts";
+import { nodeErrors } from "./errors.ts";
 import { followRows, type Membership, type NodeRow } from "./membership.ts";
 
 /** An entry from another node, decoded as far as it is public. */
@@ -61,6 +61,7 @@ export class ConsensusDriver {
   readonly #options: ConsensusDriverOptions;
   #received: readonly ReceivedEntry[] = [];
   #isCarrying = false;
+  #wasPrimary = false;
   #lastTickMs: number;
   #timer: NodeJS.Timeout | undefined;
   /** Figures for metrics. */
@@ -129,11 +130,13 @@ export class ConsensusDriver {
     const { engine, supply, onRoleChange, saveVote, onRetired } = this.#options;
     const { rolledBackTo, append, persistVote, committed, send, roleChange } = effects;
     const ledger = this.#options.ledger();
-    if (rolledBackTo !== undefined || roleChange !== undefined) {
+    const hasLostTerm = this.#wasPrimary && roleChange !== undefined;
+    if (rolledBackTo !== undefined || hasLostTerm) {
       // What a former primary has executed, but not proposed, goes too.
       const kept = append === undefined ? engine.seqno : append.firstSeqno - 1;
       if (ledger.lastSeqno > kept) ledger.rollback(kept);
     }
+    if (roleChange !== undefined) this.#wasPrimary = roleChange.role === "primary";
     if (append !== undefined) this.#append(append.firstSeqno, append.lastSeqno);
     if (persistVote !== undefined) {
       saveVote(persistVote);

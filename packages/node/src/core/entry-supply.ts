@@ -186,7 +186,9 @@ export class EntrySupply {
     descriptor: number,
     path: string,
     seqno: number,
-  ): { readonly offset: number; readonly endOffset: number; readonly hasTable: boolean } | undefined {
+  ):
+    | { readonly offset: number; readonly endOffset: number; readonly hasTable: boolean }
+    | undefined {
     const header = readAt(descriptor, 0, headerBytes);
     if (header.length < headerBytes) return undefined;
     const sizeBytes = fstatSync(descriptor).size;

@@ -20,6 +20,8 @@ export interface VerificationOptions {
   readonly tree: MerkleTree;
   /** DER SubjectPublicKeyInfo of the service. */
   readonly servicePublicKey: Uint8Array;
+  /** Transaction that created the service: those before it are covered by later signatures. */
+  readonly createSeqno: number;
 }
 
 /**
@@ -31,13 +33,14 @@ export function verifyReceived(options: VerificationOptions, received: ReceivedE
   const { entry, publicPart, isSignature } = received;
   const secret = decryptEntry(options.crypto, entry, options.secrets);
   const writeSet = { maps: [...publicPart.maps, ...secret.maps] };
-  if (isSignature) checkRoot(options, writeSet, entry.txId);
+  if (isSignature && entry.txId.seqno >= options.createSeqno)
+    checkRoot(options, writeSet, entry.txId);
   return writeSetToChanges(writeSet);
 }
 
 /** @throws {CocoError} LedgerNotOurs */
 export function checkRoot(
-  options: Omit<VerificationOptions, "secrets">,
+  options: Omit<VerificationOptions, "secrets" | "createSeqno">,
   writeSet: WriteSet,
   txId: TxId,
 ): void {

@@ -12,6 +12,10 @@ export interface ExecutorSettings {
   readonly ledgerReadOnlyDirectories: readonly string[];
   readonly ledgerSync: LedgerSync;
   readonly chunkSizeBytes: number;
+  /** Between messages of a primary that has nothing to send. */
+  readonly messageTimeoutMs: number;
+  /** Without a primary, an election begins after half of this to all of it. */
+  readonly electionTimeoutMs: number;
   readonly signatureDelayMs: number;
   readonly signatureCountMax: number;
   readonly uncommittedCountMax: number;

@@ -17,6 +17,7 @@ import type { ExecutorData, ExecutorReport, NodeCertificates } from "./executor-
 import { LedgerDisk } from "./ledger-disk.ts";
 import { LedgerPipeline } from "./ledger-pipeline.ts";
 import { toHeldSecrets } from "./node-secrets.ts";
+import { Replication } from "./replication.ts";
 import { createServiceState, type ServiceState } from "./service-state.ts";
 
 /** One front worker, as the executor knows it. */
@@ -42,6 +43,7 @@ export class Executor {
   readonly #log: Log;
   readonly #state: ServiceState;
   readonly #disk: LedgerDisk;
+  readonly #replication: Replication;
   readonly #pipeline: LedgerPipeline;
   readonly #applications: ExecutorApplications;
   readonly #dispatcher: Dispatcher<FrontLink>;
@@ -59,6 +61,7 @@ export class Executor {
     this.#state = createServiceState(data);
     this.#waiters = new CommitWaiters((front, answer) => this.#respond(front, answer));
     this.#disk = this.#createDisk();
+    this.#replication = this.#createReplication();
     this.#pipeline = this.#createPipeline();
     const { store, engine } = this.#state;
     const address = data.settings.nodeToNodeInterface.published_address;
@@ -93,6 +96,7 @@ export class Executor {
   async stop(): Promise<void> {
     await this.#pipeline.stop();
     this.#post();
+    await this.#replication.stop();
     this.#applications.stop();
     for (const { port } of this.#fronts) port.close();
   }
@@ -117,7 +121,7 @@ export class Executor {
         claimsDigest: undefined,
       });
     }
-    this.#pipeline.requestSignature();
+    this.#replication.start();
     this.#pipeline.flush();
     this.#noteProgress();
     this.#report({ kind: "ready", nodeId, certificates: this.#certificates() });
@@ -202,6 +206,22 @@ export class Executor {
     });
   }
 
+  #createReplication(): Replication {
+    return new Replication({
+      data: this.#data,
+      state: this.#state,
+      log: this.#log,
+      ledger: () => this.#pipeline,
+      serviceCertificate: () => this.#applications.serviceCertificate(),
+      nodeCertificate: () => this.#applications.nodeCertificate(),
+      onRoleChange: () => this.#noteProgress(),
+      onRetired: () => undefined,
+      onFrame: () => undefined,
+      onLost: () => undefined,
+      onError: (error) => this.#fail(error),
+    });
+  }
+
   #createPipeline(): LedgerPipeline {
     const { settings } = this.#data;
     const { crypto, store, engine, writer, nodeKey, serviceKey, nodeId, names } = this.#state;
@@ -211,6 +231,11 @@ export class Executor {
       engine,
       writer,
       disk: this.#disk,
+      membership: this.#replication.membership,
+      supply: this.#replication.supply,
+      verify: (received) => this.#replication.verify(received),
+      carryOut: () => this.#replication.driver.carryOut(),
+      onRolledBack: () => undefined,
       signer: {
         nodeKey,
         serviceKey,

@@ -1,9 +1,9 @@
 /**
- * Channels between nodes: TLS 1.3 with the node's key on both sides, one connection for each
- * direction. A frame is a length of 4 bytes (of what follows, big-endian), a byte for the kind, and
+ * Channels between nodes: TLS 1.3 with the node's key on both sides, and of two
+ * connections one is enough. A frame is a length of 4 bytes (of what follows, big-endian), a byte for the kind, and
  * the content. Who may connect is decided by the public key that the handshake has proven.
  */
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, type X509Certificate } from "node:crypto";
 import type { AddressInfo } from "node:net";
 import { connect, createServer, type Server, type TLSSocket } from "node:tls";
 import { isCocoError, type Log } from "@coco/base";
@@ -63,8 +63,9 @@ function toNodeId(certificate: X509Certificate): string {
 export class PeerChannels {
   readonly #options: PeerChannelsOptions;
   readonly #peers = new Map<string, Peer>();
-  readonly #incoming = new Set<TLSSocket>();
-  readonly #server: Server;
+  /** With the node at the other end. */
+  readonly #incoming = new Map<TLSSocket, string>();
+  #server: Server | undefined;
   #isStopped = false;
   /** Figures for metrics. */
   readonly stats = {
@@ -77,7 +78,24 @@ export class PeerChannels {
 
   constructor(options: PeerChannelsOptions) {
     this.#options = options;
-    this.#server = createServer({
+  }
+
+  /** Begins to listen. */
+  listen(): void {
+    const { bindAddress, log } = this.#options;
+    const server = this.#createServer();
+    this.#server = server;
+    const colon = bindAddress.lastIndexOf(":");
+    const host = bindAddress.slice(0, colon).replace(/^\[|\]$/g, "");
+    server.listen({ host, port: Number(bindAddress.slice(colon + 1)) }, () => {
+      const { port } = server.address() as AddressInfo;
+      log("debug", "listening for other nodes", { address: `${host}:${port}` });
+    });
+  }
+
+  #createServer(): Server {
+    const options = this.#options;
+    const server = createServer({
       cert: options.certificate(),
       key: options.keyPem,
       minVersion: "TLSv1.3",
@@ -86,29 +104,19 @@ export class PeerChannels {
       rejectUnauthorized: false,
       handshakeTimeout: handshakeTimeoutMs,
     });
-    this.#server.maxConnections = incomingCountMax;
-    this.#server.on("secureConnection", (socket) => this.#accept(socket));
-    this.#server.on("tlsClientError", (error) => {
+    server.maxConnections = incomingCountMax;
+    server.on("secureConnection", (socket) => this.#accept(socket));
+    server.on("tlsClientError", (error) => {
       options.log("debug", "handshake between nodes failed", { error: error.message });
     });
-    this.#server.on("error", (error) => options.onError(error));
-  }
-
-  /** Begins to listen. */
-  listen(): void {
-    const { bindAddress, log } = this.#options;
-    const colon = bindAddress.lastIndexOf(":");
-    const host = bindAddress.slice(0, colon).replace(/^\[|\]$/g, "");
-    this.#server.listen({ host, port: Number(bindAddress.slice(colon + 1)) }, () => {
-      const { port } = this.#server.address() as AddressInfo;
-      log("debug", "listening for other nodes", { address: `${host}:${port}` });
-    });
+    server.on("error", (error) => options.onError(error));
+    return server;
   }
 
   /** The node's certificate was renewed: handshakes from now on show the new one. */
   renewCertificate(): void {
     const { certificate, keyPem } = this.#options;
-    this.#server.setSecureContext({ cert: certificate(), key: keyPem, minVersion: "TLSv1.3" });
+    this.#server?.setSecureContext({ cert: certificate(), key: keyPem, minVersion: "TLSv1.3" });
   }
 
   /** Nodes with an open connection to them. */
@@ -131,9 +139,8 @@ export class PeerChannels {
 
   /** @returns whether the frame is on its way; it may still be lost */
   send(nodeId: string, kind: number, parts: readonly Uint8Array[]): boolean {
-    const peer = this.#peers.get(nodeId);
-    const { socket } = peer ?? {};
-    if (socket === undefined || peer?.isReady !== true || socket.writableLength > waitingBytesMax) {
+    const socket = this.#socketTo(nodeId);
+    if (socket === undefined || socket.writableLength > waitingBytesMax) {
       this.stats.droppedCount++;
       return false;
     }
@@ -153,6 +160,14 @@ export class PeerChannels {
     return true;
   }
 
+  /** A node that joins hears of the address of its primary only from that primary's entries. */
+  #socketTo(nodeId: string): TLSSocket | undefined {
+    const peer = this.#peers.get(nodeId);
+    if (peer?.isReady === true) return peer.socket;
+    for (const [socket, from] of this.#incoming) if (from === nodeId) return socket;
+    return undefined;
+  }
+
   async stop(): Promise<void> {
     this.#isStopped = true;
     const closed = [...this.#peers.values()].map(({ socket, timer }) => {
@@ -165,8 +180,8 @@ export class PeerChannels {
     const patience = new Promise<void>((resolve) => setTimeout(resolve, 200));
     await Promise.race([Promise.all(closed), patience]);
     for (const { socket } of this.#peers.values()) socket?.destroy();
-    for (const socket of this.#incoming) socket.destroy();
-    this.#server.close();
+    for (const socket of this.#incoming.keys()) socket.destroy();
+    this.#server?.close();
   }
 
   #addPeer(nodeId: string): Peer {
@@ -216,9 +231,8 @@ export class PeerChannels {
       }
       peer.isReady = true;
       peer.retryMs = retryMsMin;
+      this.#read(socket, nodeId, certificate!);
     });
-    // Nothing is said on this connection by the other side.
-    socket.on("data", () => socket.destroy());
     socket.on("close", () => {
       const wasReady = peer.isReady;
       peer.isReady = false;
@@ -246,11 +260,16 @@ export class PeerChannels {
       this.#refuse(socket, nodeId, refusal);
       return;
     }
-    this.#incoming.add(socket);
+    this.#incoming.set(socket, nodeId);
     socket.setNoDelay(true);
+    this.#read(socket, nodeId, certificate!);
+    socket.on("close", () => this.#incoming.delete(socket));
+  }
+
+  #read(socket: TLSSocket, nodeId: string, certificate: X509Certificate): void {
     const frames = new FrameReader((kind, content) => {
       // Trust can end while a connection lasts.
-      const reason = this.#options.refusalOf(nodeId, certificate!);
+      const reason = this.#options.refusalOf(nodeId, certificate);
       if (reason === undefined) this.#options.onFrame(nodeId, kind, content);
       else this.#refuse(socket, nodeId, reason);
     });
@@ -263,7 +282,6 @@ export class PeerChannels {
         else this.#refuse(socket, nodeId, error.message);
       }
     });
-    socket.on("close", () => this.#incoming.delete(socket));
   }
 
   #refuse(socket: TLSSocket, nodeId: string, reason: string): void {

@@ -4,7 +4,7 @@
  */
 import { assert, bytesToHex, type Crypto, parseCertificate, utf8ToBytes } from "@coco/base";
 import { createNodeCrypto, pemToSigningKey, type SigningKey } from "@coco/base/node";
-import { createSingleNodeEngine, type Engine } from "@coco/consensus";
+import { createRaftEngine, type Engine, type EngineStart } from "@coco/consensus";
 import { createGenesis, type GenesisInfo, type NodeInfo } from "@coco/governance";
 import {
   type Changes,
@@ -107,9 +107,9 @@ type Identity = Pick<
 >;
 
 function beginService(data: ExecutorData, identity: Identity, genesis: GenesisInfo): ServiceState {
-  const { crypto, nodeId, secrets } = identity;
+  const { crypto, secrets } = identity;
   const store = createStore();
-  const engine = createSingleNodeEngine({ nodeId, pendingCountMax: Number.MAX_SAFE_INTEGER });
+  const engine = createEngine(data, identity);
   const { chunkSizeBytes } = data.settings;
   const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes });
   const formerRoot = writer.tree.root();
@@ -127,7 +127,7 @@ function recoverService(
   identity: Identity,
   previousServiceCertificate: string,
 ): ServiceState {
-  const { crypto, nodeId, secrets } = identity;
+  const { crypto, secrets } = identity;
   const { settings } = data;
   const recovered = recoverPublicLedger({
     directories: toLedgerDirectories(settings),
@@ -135,7 +135,7 @@ function recoverService(
     previousServiceCertificate,
   });
   const { store, tree, lastTxId, history } = recovered;
-  const engine = continueEngine(nodeId, history, lastTxId, lastTxId.view + viewsOfRecovery);
+  const engine = continueEngine(data, identity, history, lastTxId, lastTxId.view + viewsOfRecovery);
   const formerRoot = tree.root();
   // The secrets of the service are known only by their shares; what follows has a new one.
   secrets.add({ version: lastTxId.seqno + 1, key: crypto.bytes(32) });
@@ -162,25 +162,40 @@ function toLedgerDirectories(settings: ExecutorSettings): readonly string[] {
 
 /** An engine that goes on after `lastTxId`, which is signed, in `view` at least. */
 function continueEngine(
-  nodeId: string,
+  data: ExecutorData,
+  identity: Identity,
   history: LedgerHistory,
   lastTxId: TxId,
   viewMin: number,
 ): Engine {
-  const engine = createSingleNodeEngine({
-    nodeId,
-    pendingCountMax: Number.MAX_SAFE_INTEGER,
-    start: {
-      viewFirstSeqnos: history.toViewFirstSeqnos(),
-      lastSeqno: lastTxId.seqno,
-      lastSignatureSeqno: lastTxId.seqno,
-      committedSeqno: lastTxId.seqno,
-      configurations: [{ kind: "configuration", seqno: 1, nodes: [nodeId] }],
-    },
+  return createEngine(data, identity, {
+    viewFirstSeqnos: history.toViewFirstSeqnos(),
+    // It goes on above this one.
+    view: viewMin - 1,
+    lastSeqno: lastTxId.seqno,
+    lastSignatureSeqno: lastTxId.seqno,
+    committedSeqno: lastTxId.seqno,
+    configurations: [{ kind: "configuration", seqno: 1, nodes: [identity.nodeId] }],
   });
-  while (engine.view < viewMin) engine.newView();
-  engine.drain();
-  return engine;
+}
+
+/** Milliseconds of one tick of the engine. */
+const tickMs = 10;
+
+export function createEngine(
+  { settings }: ExecutorData,
+  { crypto, nodeId }: Pick<Identity, "crypto" | "nodeId">,
+  start?: EngineStart,
+): Engine {
+  return createRaftEngine({
+    nodeId,
+    rng: crypto,
+    // The dispatcher refuses what would be too much before it is executed.
+    pendingCountMax: Number.MAX_SAFE_INTEGER,
+    heartbeatTicks: Math.max(1, Math.round(settings.messageTimeoutMs / tickMs)),
+    electionTicks: Math.max(2, Math.round(settings.electionTimeoutMs / tickMs)),
+    ...(start && { start }),
+  });
 }
 
 /** Writes the first transaction of a new or of a recovered service. */
@@ -259,7 +274,7 @@ function createNodeInfo(
 
 function resumeService(data: ExecutorData, identity: Identity, progress: Progress): ServiceState {
   const { settings } = data;
-  const { crypto, secrets, serviceKey, nodeId } = identity;
+  const { crypto, secrets, serviceKey } = identity;
   const { createSeqno, committedSeqno } = progress;
   const directories = toLedgerDirectories(settings);
   sealOpenChunk(listLedgerFiles(directories, "include"));
@@ -274,7 +289,7 @@ function resumeService(data: ExecutorData, identity: Identity, progress: Progres
     committedSeqno,
   });
   // The predecessor may have given out ids of this view that are lost now: use a higher one.
-  const engine = continueEngine(nodeId, history, lastTxId, progress.view + 1);
+  const engine = continueEngine(data, identity, history, lastTxId, progress.view + 1);
   const { chunkSizeBytes } = settings;
   const writer = new LedgerWriter({ crypto, secrets, lastTxId, tree, chunkSizeBytes });
   const { serviceCertificate, nodeCertificate } = progress;

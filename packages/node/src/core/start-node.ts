@@ -221,6 +221,8 @@ function toSettings(
     ledgerReadOnlyDirectories: ledger.readOnlyDirectories.map((path) => resolve(path)),
     ledgerSync: ledger.sync,
     chunkSizeBytes: ledger.chunkSizeBytes,
+    messageTimeoutMs: consensus.messageTimeoutMs,
+    electionTimeoutMs: consensus.electionTimeoutMs,
     signatureDelayMs: ledgerSignatures.delayMs,
     signatureCountMax: ledgerSignatures.txCount,
     uncommittedCountMax: consensus.uncommittedTxCountMax || Number.MAX_SAFE_INTEGER,
