@@ -1,8 +1,15 @@
 /** Ties the consensus engine of an executor to its ledger and to the other nodes. */
 import type { X509Certificate } from "node:crypto";
-import { isCocoError, type Log } from "@coco/base";
+import { bytesToLatin1, isCocoError, type Log, latin1ToBytes } from "@coco/base";
 import type { RoleChange } from "@coco/consensus";
-import type { Changes } from "@coco/store";
+import { governanceTables } from "@coco/governance";
+import {
+  type Changes,
+  ledgerTable,
+  readNodeSecrets,
+  singletonKey,
+  type Transaction,
+} from "@coco/store";
 import { ConsensusDriver, type DrivenLedger, type ReceivedEntry } from "./consensus-driver.ts";
 import { EntrySupply } from "./entry-supply.ts";
 import { verifyReceived } from "./entry-verification.ts";
@@ -19,6 +26,7 @@ export interface ReplicationOptions {
   /** PEM, as renewed last. */
   readonly serviceCertificate: () => string;
   readonly nodeCertificate: () => string;
+  readonly onSecretsChanged: () => void;
   readonly onRoleChange: (change: RoleChange) => void;
   readonly onRetired: (nodes: readonly string[]) => void;
   /** A frame that is not of consensus. */
@@ -102,7 +110,7 @@ export class Replication {
   /** @throws {CocoError} LedgerNotOurs and of the ledger formats */
   verify(received: ReceivedEntry): Changes {
     const { crypto, secrets, writer, serviceKey, createSeqno } = this.#options.state;
-    return verifyReceived(
+    const changes = verifyReceived(
       {
         crypto,
         secrets,
@@ -112,6 +120,24 @@ export class Replication {
       },
       received,
     );
+    this.#takeSecrets(received.entry.txId.seqno, changes);
+    return changes;
+  }
+
+  /** A re-key sends the new secret to each node, wrapped to its key. */
+  #takeSecrets(seqno: number, changes: Changes): void {
+    const table = changes.find(({ name }) => name === ledgerTable.encryptedSecrets);
+    const value = table?.writes.get(bytesToLatin1(singletonKey));
+    if (value === undefined) return;
+    const { data, state, onSecretsChanged } = this.#options;
+    for (const sent of readNodeSecrets(latin1ToBytes(value), state.nodeId)) {
+      state.secrets.add({
+        version: sent.version ?? seqno + 1,
+        key: state.crypto.unwrapRsaOaep(data.secrets.nodeEncryptionKeyPem, sent.encrypted),
+        previousSecretStoredVersion: sent.previousSecretStoredVersion,
+      });
+    }
+    onSecretsChanged();
   }
 
   /** Connects to the nodes that the ledger names now. */
@@ -175,5 +201,15 @@ export class Replication {
       if (!isCocoError(error)) throw error;
       return `node ${nodeId} has no certificate that can be read`;
     }
+  }
+}
+
+/** Says in the ledger that the retirement of nodes is committed. */
+export function markRetired(transaction: Transaction, nodeIds: readonly string[]): void {
+  const nodes = governanceTables.nodeInfo.of(transaction);
+  for (const nodeId of nodeIds) {
+    const info = nodes.get(nodeId);
+    if (info?.status !== "Retired" || info.retired_committed === true) continue;
+    nodes.set(nodeId, { ...info, retired_committed: true });
   }
 }

@@ -16,7 +16,13 @@ import {
   txIdToText,
 } from "@coco/store";
 import { createVirtualEvidence, evidenceToQuoteInfo, virtualMeasurement } from "@coco/tee";
-import type { ExecutorData, ExecutorSettings, Progress } from "./executor-messages.ts";
+import { nodeErrors } from "./errors.ts";
+import type {
+  ExecutorData,
+  ExecutorSettings,
+  ExecutorStart,
+  Progress,
+} from "./executor-messages.ts";
 import {
   createNodeRequest,
   createSelfSignedNodeCertificate,
@@ -28,6 +34,7 @@ import {
 import { listLedgerFiles, sealOpenChunk } from "./ledger-files.ts";
 import { LedgerHistory } from "./ledger-history.ts";
 import { replayLedger } from "./ledger-replay.ts";
+import { Membership, trustedIds } from "./membership.ts";
 import { recoverPublicLedger } from "./public-recovery.ts";
 import { findServiceNames, type ServiceNames } from "./service-names.ts";
 
@@ -91,6 +98,8 @@ export function createServiceState(data: ExecutorData): ServiceState {
       return beginService(data, identity, data.start.genesis);
     case "recover":
       return recoverService(data, identity, data.start.previousServiceCertificate);
+    case "join":
+      return joinService(data, identity, data.start);
     case "resume":
       return resumeService(data, identity, data.start.progress);
   }
@@ -116,6 +125,48 @@ function beginService(data: ExecutorData, identity: Identity, genesis: GenesisIn
   const history = new LedgerHistory();
   const state = { ...identity, store, engine, writer, formerRoot, history, isPrivateRead: true };
   return { ...state, ...createService(data, identity, store, engine, { genesis }) };
+}
+
+/** An empty ledger, which the primary fills. */
+function joinService(
+  data: ExecutorData,
+  identity: Identity,
+  start: Extract<ExecutorStart, { readonly kind: "join" }>,
+): ServiceState {
+  const { crypto, secrets } = identity;
+  const { serviceCertificate, nodeCertificate, serviceSubject, coseIssuer, createSeqno } = start;
+  const engine = createEngine(data, identity, {
+    viewFirstSeqnos: [],
+    lastSeqno: 0,
+    lastSignatureSeqno: 0,
+    committedSeqno: 0,
+    configurations: [],
+  });
+  const { chunkSizeBytes } = data.settings;
+  const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes });
+  return {
+    ...identity,
+    store: createStore(),
+    engine,
+    writer,
+    serviceCertificate,
+    nodeCertificate,
+    genesis: undefined,
+    createSeqno,
+    formerRoot: writer.tree.root(),
+    isPrivateRead: true,
+    history: new LedgerHistory(),
+    names: { serviceSubject, coseIssuer },
+  };
+}
+
+/** What this node confirmed to others and what it voted is lost: it may not go on as the same. */
+function refuseResumeBesideOthers(store: Store): void {
+  const membership = new Membership();
+  membership.load(store);
+  if (trustedIds(membership.nodes).length <= 1) return;
+  const detail = "its executor died beside other nodes; join again as a new node";
+  throw nodeErrors.create("NodeFailed", detail);
 }
 
 /** A recovered service goes on this many views after the last one. @source CCF */
@@ -288,6 +339,7 @@ function resumeService(data: ExecutorData, identity: Identity, progress: Progres
     createSeqno,
     committedSeqno,
   });
+  refuseResumeBesideOthers(store);
   // The predecessor may have given out ids of this view that are lost now: use a higher one.
   const engine = continueEngine(data, identity, history, lastTxId, progress.view + 1);
   const { chunkSizeBytes } = settings;
