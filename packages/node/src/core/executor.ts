@@ -216,6 +216,7 @@ export class Executor {
       recoverySeqno: isRecovering ? this.#state.createSeqno : undefined,
       onPersisted: (seqno) => this.#pipeline.persisted(seqno),
       onWritten: (batch) => this.#state.writer.release(batch),
+      onIdle: () => this.#pipeline.writeGathered(),
       onError: (error) => this.#fail(nodeErrors.create("DiskFailed", directory, {}, error)),
     });
   }

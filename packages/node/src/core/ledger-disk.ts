@@ -20,6 +20,8 @@ export interface LedgerDiskOptions {
   readonly onPersisted: (seqno: number) => void;
   /** The bytes of a batch are written: its memory may be used again. */
   readonly onWritten: (batch: LedgerBatch) => void;
+  /** Everything that was queued is done. */
+  readonly onIdle: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -125,6 +127,8 @@ export class LedgerDisk {
         if (isIdle) this.#running = undefined;
         // Who hears this may push the next job, which then begins a run of its own.
         if (seqno > 0 && isCurrent) this.#options.onPersisted(seqno);
+        // Also after work that no seqno stands for: what gathered meanwhile waits for a word.
+        if (isIdle) this.#options.onIdle();
         if (isIdle) return;
       }
     } catch (error) {

@@ -349,6 +349,11 @@ export class LedgerPipeline implements DrivenLedger {
     this.#write();
   }
 
+  /** The disk has nothing to do. */
+  writeGathered(): void {
+    this.#write();
+  }
+
   /** Signs what is unsigned, waits until it is on disk, and takes nothing more. */
   async stop(): Promise<void> {
     while (this.#unsignedCount > 0 || this.#isSigning || this.#waiting.length > 0) {

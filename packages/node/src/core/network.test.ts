@@ -48,7 +48,8 @@ let first: NetworkNode;
 
 beforeAll(async () => {
   first = await network.begin();
-  await Promise.all([network.join("node1", first), network.join("node2", first)]);
+  await network.join("node1", first);
+  await network.join("node2", first);
   await first.client.open(app);
 }, 60_000);
 afterAll(() => network.stop());
@@ -77,10 +78,10 @@ const everywhere = (id: number, msg: string) =>
 describe("three nodes", () => {
   test("goal: all are trusted, one is primary, and they say so of each other", async () => {
     for (const { client, nodeId } of network.nodes) {
-      const { nodes } = (await client.get("/node/network/nodes")).json();
-      expect(nodes.map(({ status }: { status: string }) => status)).toEqual(
-        Array(3).fill("Trusted"),
-      );
+      await network.until(async () => {
+        const { nodes } = (await client.get("/node/network/nodes?status=Trusted")).json();
+        return nodes.length === 3;
+      }, "all nodes known to each");
       const { details } = (await client.get("/node/consensus")).json();
       expect(details.primary_id).toBe(first.nodeId);
       expect(Object.keys(details.configs.at(-1).nodes)).toHaveLength(3);

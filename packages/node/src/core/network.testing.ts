@@ -19,7 +19,7 @@ const program = `
 `;
 
 /** Short times, so that tests are. */
-const times = { message_timeout: "50ms", election_timeout: "700ms" };
+const times = { message_timeout: "100ms", election_timeout: "2s" };
 
 async function findPort(): Promise<number> {
   return new Promise((resolve) => {
