@@ -60,6 +60,7 @@ export class InvariantChecker {
       checkConfigurations(changed, state);
       checkMatches(changed, state, nodes);
       checkVotes(changed, state, nodes);
+      checkElection(changed, nodes);
     }
     this.#checkQuorum(nodes);
   }
@@ -233,5 +234,15 @@ function checkVotes({ id }: ObservedNode, state: RaftState, nodes: readonly Obse
     if (voterId === id || voter === undefined || !state.votes.has(voterId)) continue;
     const hasVoted = voter.view > state.view || voter.votedFor === id;
     assert(voter.view >= state.view && hasVoted, "VotesGrantedInv: a vote counted is a vote given");
+  }
+}
+
+/** Nobody has entries of a view that its primary does not have. */
+function checkElection({ log }: ObservedNode, nodes: readonly ObservedNode[]): void {
+  const last = log.at(-1);
+  if (last === undefined) return;
+  for (const { state, log: other } of nodes) {
+    if (state?.leadership !== "Leader" || state.view !== last.view) continue;
+    assert(other[last.seqno - 1] === last, "ElectionSafetyInv: a view's entries are its primary's");
   }
 }

@@ -31,6 +31,8 @@ export interface SimulationResult {
   readonly lastView: number;
   readonly crashCount: number;
   readonly configurationCount: number;
+  /** Time from the end of all faults to a network that agrees, in election times. */
+  readonly healElections: number;
 }
 
 /** Runs one seed. @throws {Error} with the seed, the violation, and the last events */
@@ -91,13 +93,14 @@ class Simulation {
       });
       this.#act(actionWeights[index]![0]);
     }
-    this.#heal();
+    const healTicks = this.#heal();
     return {
       eventCount: this.#eventCount,
       committedSeqno: this.#checker.committed.length,
       lastView: Math.max(...this.#nodes.map(({ state }) => state?.view ?? 0)),
       crashCount: this.#crashCount,
       configurationCount: this.#configurationCount,
+      healElections: healTicks / electionTicks,
     };
   }
 
@@ -318,10 +321,10 @@ class Simulation {
   }
 
   /** No more faults: what was asked for is done, and all that take part agree. */
-  #heal(): void {
+  #heal(): number {
     this.#sides = undefined;
     for (const node of this.#nodes) this.#restart(node);
-    this.#settle(() => this.#isEven());
+    return this.#settle(() => this.#isEven());
   }
 
   /** Whether a primary has committed all, and every member with it. Asks for what is missing. */
@@ -346,8 +349,10 @@ class Simulation {
     );
   }
 
-  #settle(isDone: () => boolean): void {
-    for (let round = 0; !isDone(); round++) {
+  /** @returns ticks */
+  #settle(isDone: () => boolean): number {
+    let round = 0;
+    for (; !isDone(); round++) {
       assert(round < healRoundMax, "LeaderProp: a network without faults goes on");
       for (const node of this.#nodes) {
         while (node.writeOne()) this.#drain(node, [], "write");
@@ -364,6 +369,7 @@ class Simulation {
         this.#drain(node, [], "tick");
       }
     }
+    return round;
   }
 }
 

@@ -91,6 +91,11 @@ interface CurrentCertificates {
 }
 
 const tickMs = 1000;
+/**
+ * One handler may take this share of the executor's heap at most, whatever the vote allows: V8 can
+ * end the whole process, not only the thread, when a heap runs full too fast.
+ */
+const growthShareMax = 0.25;
 const singletonText = bytesToLatin1(singletonKey);
 
 function createHistorical(
@@ -215,8 +220,11 @@ function createRunLimits({ data, state }: ApplicationsOptions): () => RunLimits 
     if (limits === undefined || text !== lastText) {
       const { max_execution_time_ms: timeMs, max_heap_bytes: growthBytesMax } =
         readRuntimeOptions(transaction);
-      const isVoted = text !== undefined;
-      limits = { timeMs: isVoted ? timeMs : data.settings.handlerTimeoutMs, growthBytesMax };
+      const { handlerTimeoutMs, memorySizeBytes } = data.settings;
+      limits = {
+        timeMs: text === undefined ? handlerTimeoutMs : timeMs,
+        growthBytesMax: Math.min(growthBytesMax, memorySizeBytes * growthShareMax),
+      };
       lastText = text;
     }
     transaction.discard();

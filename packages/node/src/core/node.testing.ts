@@ -1,6 +1,6 @@
 /** A running node for tests: members, users, signed governance messages, plain HTTPS. */
 import { createHash, X509Certificate } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Agent, request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import {
   generateSigningKey,
   type SigningKey,
 } from "@coco/base/node";
+import { type AuditReport, auditLedger } from "@coco/store";
 import { type RunningNode, startNode } from "./start-node.ts";
 
 const crypto = createNodeCrypto();
@@ -55,6 +56,7 @@ export interface TestNodeOptions {
   readonly isSandbox?: boolean;
   /** Members with keys that exist already. */
   readonly members?: readonly TestIdentity[];
+  readonly user?: TestIdentity;
   /** Where a ledger may be; a new one by default. */
   readonly directory?: string;
   /** Default: start a new service. */
@@ -193,7 +195,7 @@ export class TestNode extends NodeClient {
     this.members =
       options.members ??
       Array.from({ length: count }, (_, index) => createIdentity(`member${index}`));
-    this.user = createIdentity("user0");
+    this.user = options.user ?? createIdentity("user0");
   }
 
   get node(): RunningNode {
@@ -245,5 +247,16 @@ export class TestNode extends NodeClient {
     this.close();
     await this.#node?.stop();
     this.#node = undefined;
+  }
+
+  /** Audits the ledger on disk as anybody would. */
+  audit(serviceCertificate: string): AuditReport {
+    const files = readdirSync(this.ledgerDirectory).map((name) => {
+      const bytes = readFileSync(join(this.ledgerDirectory, name));
+      const read = (offset: number, lengthBytes: number) =>
+        new Uint8Array(bytes.subarray(offset, offset + lengthBytes));
+      return { name, sizeBytes: bytes.length, read };
+    });
+    return auditLedger(files, { crypto, serviceCertificate });
   }
 }

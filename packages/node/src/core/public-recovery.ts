@@ -83,3 +83,37 @@ export function recoverPublicLedger(options: PublicRecoveryOptions): PublicRecov
   sealOpenChunk(listLedgerFiles(directories, "leave"));
   return { store, tree, lastTxId, history, audit };
 }
+
+/** What a ledger says at its end of the service that wrote it. */
+export interface LedgerIdentity {
+  /** PEM. */
+  readonly serviceCertificate: string;
+  /** `Open`, unless the service never opened or is closed by a recovery. */
+  readonly serviceStatus: string;
+  readonly lastSignedTxId: string;
+}
+
+/**
+ * Verifies the ledger of a directory and names its service. Who trusts the directory no more than
+ * its host has to compare the certificate with the one that they know.
+ * @returns undefined when there is no ledger
+ * @throws {CocoError} of the audit
+ */
+export function readLedgerIdentity(directory: string, crypto: Crypto): LedgerIdentity | undefined {
+  if (!existsSync(directory)) return undefined;
+  const kept = judgeUnfinishedRecovery(directory) === "adopt" ? "include" : "leave";
+  const stored = listLedgerFiles([directory], kept);
+  if (stored.length === 0) return undefined;
+  const files = new LedgerFileSet();
+  try {
+    const audit = auditLedger(
+      stored.map((file) => files.file(file)),
+      { crypto, allowIncompleteTail: true },
+    );
+    const { serviceCertificate, serviceStatus, lastSignedTxId } = audit;
+    if (serviceCertificate === undefined || serviceStatus === undefined) return undefined;
+    return { serviceCertificate, serviceStatus, lastSignedTxId };
+  } finally {
+    files.close();
+  }
+}

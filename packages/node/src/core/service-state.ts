@@ -7,6 +7,7 @@ import { createNodeCrypto, pemToSigningKey, type SigningKey } from "@coco/base/n
 import { createRaftEngine, type Engine, type EngineStart } from "@coco/consensus";
 import { createGenesis, type GenesisInfo, type NodeInfo } from "@coco/governance";
 import {
+  type AuditReport,
   type Changes,
   createStore,
   LedgerSecrets,
@@ -61,6 +62,8 @@ export interface ServiceState {
   readonly isPrivateRead: boolean;
   readonly history: LedgerHistory;
   readonly names: ServiceNames;
+  /** What was found in the ledger of a service that is recovered now. */
+  readonly audit?: AuditReport;
 }
 
 /** Certificates begin a little in the past, for clients whose clocks are late. */
@@ -185,14 +188,23 @@ function recoverService(
     crypto,
     previousServiceCertificate,
   });
-  const { store, tree, lastTxId, history } = recovered;
+  const { store, tree, lastTxId, history, audit } = recovered;
   const engine = continueEngine(data, identity, history, lastTxId, lastTxId.view + viewsOfRecovery);
   const formerRoot = tree.root();
   // The secrets of the service are known only by their shares; what follows has a new one.
   secrets.add({ version: lastTxId.seqno + 1, key: crypto.bytes(32) });
   const { chunkSizeBytes } = settings;
   const writer = new LedgerWriter({ crypto, secrets, lastTxId, tree, chunkSizeBytes });
-  const state = { ...identity, store, engine, writer, formerRoot, history, isPrivateRead: false };
+  const state = {
+    ...identity,
+    store,
+    engine,
+    writer,
+    formerRoot,
+    history,
+    audit,
+    isPrivateRead: false,
+  };
   const service = { genesis: undefined, previousCreateTxId: findCreateTxId(history) };
   return { ...state, ...createService(data, identity, store, engine, service) };
 }

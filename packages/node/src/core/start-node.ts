@@ -204,6 +204,7 @@ function toGenesis(command: StartConfiguration, isSandbox: boolean): GenesisInfo
     };
   });
   const { serviceConfiguration } = command;
+  const { recentCoseProposalsWindowSize, serviceCertificateValidityDaysMax } = serviceConfiguration;
   const recoverers = members.filter(({ encryptionPublicKey, recoveryRole }) => {
     return encryptionPublicKey !== undefined && recoveryRole !== "Owner";
   }).length;
@@ -212,9 +213,13 @@ function toGenesis(command: StartConfiguration, isSandbox: boolean): GenesisInfo
     constitution: toConstitution(command.constitutionFiles, isSandbox),
     configuration: {
       maximum_node_certificate_validity_days: serviceConfiguration.nodeCertificateValidityDaysMax,
-      maximum_service_certificate_validity_days:
-        serviceConfiguration.serviceCertificateValidityDaysMax,
-      recent_cose_proposals_window_size: serviceConfiguration.recentCoseProposalsWindowSize,
+      // As CCF, what has its default is not written.
+      ...(serviceCertificateValidityDaysMax === 365
+        ? {}
+        : { maximum_service_certificate_validity_days: serviceCertificateValidityDaysMax }),
+      ...(recentCoseProposalsWindowSize === 100
+        ? {}
+        : { recent_cose_proposals_window_size: recentCoseProposalsWindowSize }),
       recovery_threshold: serviceConfiguration.recoveryThreshold || Math.max(1, recoverers),
     },
   };

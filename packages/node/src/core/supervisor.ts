@@ -205,7 +205,9 @@ export class Supervisor {
         this.#options.log(report.level, report.message, report.facts);
         break;
       case "failed": {
-        const error = nodeErrors.create("NodeFailed", report.message, { cause: report.code });
+        const error = nodeErrors.create("NodeFailed", report.message.replace(/\.$/, ""), {
+          cause: report.code,
+        });
         reject(error);
         if (this.#executor === worker && this.#certificates !== undefined) this.#give(error);
         break;

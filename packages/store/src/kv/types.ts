@@ -50,6 +50,11 @@ export interface Table {
   readonly name: string;
   /** Number of keys. */
   readonly size: number;
+  /**
+   * Equal to a stamp of another transaction when the table held the same then: what was made of its
+   * contents can be used again. Undefined when that is not known, for instance after own writes.
+   */
+  readonly stamp: number | undefined;
   get(key: Uint8Array): Uint8Array | undefined;
   has(key: Uint8Array): boolean;
   set(key: Uint8Array, value: Uint8Array): void;

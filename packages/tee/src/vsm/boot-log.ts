@@ -3,6 +3,7 @@
  * @source TCG PC Client Platform Firmware Profile section 10; Microsoft wbcl.h
  */
 import { bytesToLatin1, concatBytes, equalBytes } from "@coco/base";
+import { teeErrors } from "../errors.ts";
 import { EvidenceReader, readU32 } from "../evidence-reader.ts";
 import { type TpmHash, tpmHash } from "../tpm/tpm-quote.ts";
 import type { VerificationInput } from "../verification.ts";
@@ -150,7 +151,7 @@ function readSecureBoot(data: Uint8Array): boolean | undefined {
  * Reads the settings from events whose digest is the hash of their data, and only from those: the
  * data of other events is not measured.
  * @param crypto absent: nothing is compared, for showing what a log claims
- * @throws {CocoError} EvidenceMalformed
+ * @throws {CocoError} BootLogInvalid, EvidenceMalformed
  */
 export function readBootSettings(
   events: readonly BootEvent[],
@@ -168,7 +169,7 @@ export function readBootSettings(
     const isVariable = event.type === eventTypes.variable && event.register === 7;
     if (!isTag && !isVariable) continue;
     if (!isMeasured(event)) {
-      new EvidenceReader(event.data, "boot log").fail("an event whose data was not measured");
+      throw teeErrors.create("BootLogInvalid", "the data of an event is not what was measured");
     }
     if (isTag) readTree(event.data, values, 0);
     else isSecureBoot = readSecureBoot(event.data) ?? isSecureBoot;
