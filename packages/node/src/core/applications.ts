@@ -44,6 +44,7 @@ import type { LedgerDisk } from "./ledger-disk.ts";
 import type { LedgerPipeline } from "./ledger-pipeline.ts";
 import { CoreNodeServices } from "./node-services.ts";
 import type { ServiceState } from "./service-state.ts";
+import type { SnapshotDirectory } from "./snapshot-directory.ts";
 
 export interface ApplicationsOptions {
   readonly data: ExecutorData;
@@ -51,6 +52,9 @@ export interface ApplicationsOptions {
   readonly consensus: ExecutorConsensus;
   readonly pipeline: LedgerPipeline;
   readonly disk: LedgerDisk;
+  readonly snapshotDirectory: SnapshotDirectory;
+  /** A vote wants a snapshot. */
+  readonly onSnapshotRequested: () => void;
   readonly log: Log;
   readonly report: (report: ExecutorReport) => void;
   readonly onCertificatesChanged: () => void;
@@ -108,7 +112,7 @@ function createNodeApiPorts(
     node: {
       nodeId,
       state: "PartOfNetwork",
-      startupSeqno: 0,
+      startupSeqno: state.startupSeqno,
       isStopping: false,
       selfSignedCertificate,
       rpcInterfaces: data.settings.rpcInterfaces,
@@ -116,6 +120,7 @@ function createNodeApiPorts(
     },
     consensus,
     receipts: historical,
+    snapshots: options.snapshotDirectory,
     indexes: () => historical.indexes.facts(),
     metrics: createExecutorMetrics(options),
     version: data.settings.softwareVersion,
@@ -124,7 +129,7 @@ function createNodeApiPorts(
 }
 
 function createNodeServices(
-  { data, state, report }: ApplicationsOptions,
+  { data, state, report, onSnapshotRequested }: ApplicationsOptions,
   certificates: CurrentCertificates,
 ): CoreNodeServices {
   const { crypto, secrets, serviceKey, writer } = state;
@@ -147,7 +152,7 @@ function createNodeServices(
       }));
       report({ kind: "secrets", ledgerSecrets: held });
     },
-    onSnapshotRequested: () => undefined,
+    onSnapshotRequested,
   });
 }
 

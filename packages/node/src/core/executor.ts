@@ -17,6 +17,8 @@ import type { ExecutorData, ExecutorReport, NodeCertificates } from "./executor-
 import { LedgerDisk } from "./ledger-disk.ts";
 import { LedgerPipeline } from "./ledger-pipeline.ts";
 import { createServiceState, type ServiceState } from "./service-state.ts";
+import { SnapshotDirectory } from "./snapshot-directory.ts";
+import { SnapshotTaker } from "./snapshot-taker.ts";
 
 /** One front worker, as the executor knows it. */
 interface FrontLink {
@@ -42,6 +44,7 @@ export class Executor {
   readonly #state: ServiceState;
   readonly #disk: LedgerDisk;
   readonly #pipeline: LedgerPipeline;
+  readonly #snapshots: SnapshotTaker;
   readonly #applications: ExecutorApplications;
   readonly #dispatcher: Dispatcher<FrontLink>;
   readonly #waiters: CommitWaiters<FrontLink>;
@@ -55,10 +58,12 @@ export class Executor {
     this.#report = report;
     this.#log = (level, message, facts = {}) => report({ kind: "log", level, message, facts });
     this.#progress = new Float64Array(data.progressMemory);
-    this.#state = createServiceState(data);
+    this.#state = createServiceState(data, this.#log);
     this.#waiters = new CommitWaiters((front, answer) => this.#respond(front, answer));
     this.#disk = this.#createDisk();
     this.#pipeline = this.#createPipeline();
+    const snapshotDirectory = createSnapshotDirectory(data);
+    this.#snapshots = this.#createSnapshotTaker(snapshotDirectory);
     const { store, engine } = this.#state;
     const address = data.settings.nodeToNodeInterface.published_address;
     const consensus = new ExecutorConsensus(engine, store, address);
@@ -68,6 +73,8 @@ export class Executor {
       consensus,
       pipeline: this.#pipeline,
       disk: this.#disk,
+      snapshotDirectory,
+      onSnapshotRequested: () => this.#snapshots.request(),
       log: this.#log,
       report,
       onCertificatesChanged: () => {
@@ -89,6 +96,7 @@ export class Executor {
 
   /** Signs and writes everything that was executed. */
   async stop(): Promise<void> {
+    await this.#snapshots.stop();
     await this.#pipeline.stop();
     this.#post();
     this.#applications.stop();
@@ -214,11 +222,17 @@ export class Executor {
       utilisation: createUtilisation(),
       onAppended: (appended, changes) => {
         this.#waiters.appended(appended);
+        this.#snapshots.appended(appended);
         this.#applications.onAppended(appended, changes);
       },
-      onSigned: (signed) => this.#waiters.signed(signed),
+      onSigned: (signed) => {
+        this.#waiters.signed(signed);
+        this.#snapshots.signed(signed);
+      },
+      onSignatureBegun: (seqno) => this.#snapshots.signatureBegun(seqno),
       onCommitted: (seqno) => {
         this.#waiters.committed(seqno, writer.tree);
+        this.#snapshots.committed(seqno);
         this.#post();
         this.#applications.onCommitted(seqno);
         this.#noteProgress();
@@ -228,6 +242,26 @@ export class Executor {
         this.#post();
       },
       onError: (error) => this.#fail(error),
+    });
+  }
+
+  #createSnapshotTaker(places: SnapshotDirectory): SnapshotTaker {
+    const { settings } = this.#data;
+    const { store, engine, writer } = this.#state;
+    const existing = places.list().find(({ seqno }) => seqno <= store.seqno);
+    return new SnapshotTaker({
+      directory: settings.snapshotDirectory,
+      txCount: settings.snapshotTxCount,
+      lastSeqno: existing?.seqno ?? 0,
+      store,
+      engine,
+      writer,
+      canTake: () => true,
+      push: (transaction) => {
+        this.#pipeline.push(transaction);
+        this.#pipeline.flush();
+      },
+      log: this.#log,
     });
   }
 
@@ -270,6 +304,11 @@ export class Executor {
       message: isKnown ? `${error.message}. ${error.next}.` : String(error),
     });
   }
+}
+
+function createSnapshotDirectory({ settings }: ExecutorData): SnapshotDirectory {
+  const { snapshotDirectory, snapshotReadOnlyDirectories } = settings;
+  return new SnapshotDirectory([snapshotDirectory, ...snapshotReadOnlyDirectories]);
 }
 
 /** Measures how busy this thread is between calls. */

@@ -34,6 +34,7 @@ import {
   type NamedChunk,
   orderLedgerFiles,
   readSignature,
+  type SnapshotState,
   type Store,
   type TxId,
   type WriteSet,
@@ -61,7 +62,8 @@ function openLedgerFile(directory: string, name: string): OpenedLedgerFile {
 }
 
 function listChunks(directory: string): readonly NamedChunk<{ readonly name: string }>[] {
-  return orderLedgerFiles(readdirSync(directory).map((name) => ({ name }))).chunks;
+  const names = readdirSync(directory).map((name) => ({ name }));
+  return orderLedgerFiles(names, undefined).chunks;
 }
 
 /**
@@ -121,10 +123,16 @@ export interface ReplayResult {
   readonly views: readonly TxId[];
 }
 
+/** The state before the first transaction that is replayed: that of a snapshot. */
+export type ReplayStart = Pick<SnapshotState, "txId" | "tree" | "viewFirstSeqnos">;
+
 export interface ReplayOptions {
+  /** Absent: the ledger is replayed from its beginning. */
+  readonly start?: ReplayStart | undefined;
   readonly directory: string;
   readonly crypto: Crypto;
   readonly secrets: LedgerSecrets;
+  /** Holds the state of `start`, or nothing. */
   readonly store: Store;
   /** DER SubjectPublicKeyInfo of the service. */
   readonly servicePublicKey: Uint8Array;
@@ -136,15 +144,18 @@ export interface ReplayOptions {
 
 /** @throws {CocoError} LedgerRolledBack, LedgerNotOurs, and the errors of the ledger formats */
 export function replayLedger(options: ReplayOptions): ReplayResult {
-  const { directory, crypto, store } = options;
-  const tree = createMerkleTree();
-  const views: TxId[] = [];
-  let lastTxId: TxId = { view: 0, seqno: 0 };
-  for (const { file: named } of listChunks(directory)) {
+  const { directory, crypto, store, start } = options;
+  const tree = start?.tree ?? createMerkleTree();
+  const views = (start?.viewFirstSeqnos ?? []).map((seqno, index) => ({ view: index + 1, seqno }));
+  let lastTxId: TxId = start?.txId ?? { view: 0, seqno: 0 };
+  for (const { file: named, chunk } of listChunks(directory)) {
+    if ((chunk.endSeqno ?? Number.POSITIVE_INFINITY) <= lastTxId.seqno) continue;
     const file = openLedgerFile(directory, named.name);
     try {
       for (const { bytes } of new ChunkReader(file).entries()) {
         const entry = decodeLedgerEntry(bytes);
+        if (entry.txId.seqno <= store.seqno) continue;
+        checkNext(options, entry);
         // Decrypting authenticates the public part too, also when the private one is empty.
         const secret = decryptEntry(crypto, entry, options.secrets);
         const writeSet = { maps: [...readPublic(entry).maps, ...secret.maps] };
@@ -165,6 +176,14 @@ export function replayLedger(options: ReplayOptions): ReplayResult {
     throw nodeErrors.create("LedgerRolledBack", detail, { directory });
   }
   return { lastTxId, tree, views };
+}
+
+/** The ledger may begin after a snapshot, but not later. */
+function checkNext({ store, directory }: ReplayOptions, { txId }: LedgerEntry): void {
+  const seqno = store.seqno + 1;
+  if (txId.seqno === seqno) return;
+  const detail = `transaction ${seqno} is missing before ${txId.seqno}`;
+  throw nodeErrors.create("LedgerNotOurs", detail, { directory, seqno });
 }
 
 function checkRoot(options: ReplayOptions, tree: MerkleTree, writeSet: WriteSet, txId: TxId): void {

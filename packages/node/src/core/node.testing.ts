@@ -53,6 +53,7 @@ export interface TestNodeOptions {
   readonly memberCount?: number;
   readonly configuration?: Readonly<Record<string, unknown>>;
   readonly isSandbox?: boolean;
+  readonly snapshotTxCount?: number;
 }
 
 export class TestNode {
@@ -81,6 +82,10 @@ export class TestNode {
     return join(this.directory, "ledger");
   }
 
+  get snapshotDirectory(): string {
+    return join(this.directory, "snapshots");
+  }
+
   async start(): Promise<void> {
     const members = this.members.map(({ certificate, encryption }, index) => {
       const certificateFile = join(this.directory, `member${index}_cert.pem`);
@@ -100,6 +105,10 @@ export class TestNode {
         start: { constitution_files: [], members },
       },
       ledger: { directory: this.ledgerDirectory },
+      snapshots: {
+        directory: this.snapshotDirectory,
+        tx_count: this.#options.snapshotTxCount ?? 10_000,
+      },
       output_files: {
         node_certificate_file: join(this.directory, "node_cert.pem"),
         pid_file: join(this.directory, "node.pid"),

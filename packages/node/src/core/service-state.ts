@@ -1,5 +1,5 @@
 /** How the executor comes by its state: a new service, or the ledger of a dead predecessor. */
-import { assert, bytesToHex, type Crypto, utf8ToBytes } from "@coco/base";
+import { assert, bytesToHex, type Crypto, type Log, utf8ToBytes } from "@coco/base";
 import { createNodeCrypto, pemToSigningKey, type SigningKey } from "@coco/base/node";
 import { createSingleNodeEngine, type Engine } from "@coco/consensus";
 import { createGenesis, type NodeInfo } from "@coco/governance";
@@ -15,6 +15,7 @@ import {
   toSubjectAltNames,
 } from "./identities.ts";
 import { replayLedger, sealOpenChunk } from "./ledger-replay.ts";
+import { loadLatestSnapshot } from "./snapshot-loading.ts";
 
 export interface ServiceState {
   readonly crypto: Crypto;
@@ -31,13 +32,15 @@ export interface ServiceState {
   readonly nodeCertificate: string;
   /** The genesis transaction, which has to go to the ledger. */
   readonly genesis: Changes | undefined;
+  /** Seqno of the snapshot from which the state was made; 0 without one. */
+  readonly startupSeqno: number;
 }
 
 /** Certificates begin a little in the past, for clients whose clocks are late. */
 const clockToleranceMs = 60_000;
 
 /** @throws {CocoError} of the ledger, when it is resumed */
-export function createServiceState(data: ExecutorData): ServiceState {
+export function createServiceState(data: ExecutorData, log: Log): ServiceState {
   const crypto = createNodeCrypto();
   const nodeKey = pemToSigningKey(data.secrets.nodeKeyPem);
   const serviceKey = pemToSigningKey(data.secrets.serviceKeyPem);
@@ -65,7 +68,7 @@ export function createServiceState(data: ExecutorData): ServiceState {
   };
   return data.start.kind === "genesis"
     ? beginService(data, identity)
-    : resumeService(data, identity);
+    : resumeService(data, identity, log);
 }
 
 type Identity = Pick<
@@ -113,7 +116,8 @@ function beginService(data: ExecutorData, identity: Identity): ServiceState {
   assert(result.kind === "committed" && result.seqno === 1, "the genesis is the first transaction");
   const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes: settings.chunkSizeBytes });
   const genesis = result.changes;
-  return { ...identity, store, engine, writer, serviceCertificate, nodeCertificate, genesis };
+  const certificates = { serviceCertificate, nodeCertificate };
+  return { ...identity, store, engine, writer, ...certificates, genesis, startupSeqno: 0 };
 }
 
 function createNodeInfo(
@@ -138,19 +142,27 @@ function createNodeInfo(
   };
 }
 
-function resumeService(data: ExecutorData, identity: Identity): ServiceState {
+function resumeService(data: ExecutorData, identity: Identity, log: Log): ServiceState {
   const { settings, start } = data;
   assert(start.kind === "resume", "a resumed service has made progress");
   const { crypto, secrets, serviceKey, nodeId } = identity;
   const { progress } = start;
   const directory = settings.ledgerDirectory;
   sealOpenChunk(directory);
-  const store = createStore();
+  const snapshot = loadLatestSnapshot({
+    directories: [settings.snapshotDirectory, ...settings.snapshotReadOnlyDirectories],
+    crypto,
+    secrets,
+    serviceCertificate: progress.serviceCertificate,
+    log,
+  });
+  const store = createStore(snapshot?.contents);
   const { lastTxId, tree, views } = replayLedger({
     directory,
     crypto,
     secrets,
     store,
+    start: snapshot,
     servicePublicKey: serviceKey.publicKey,
     committedSeqno: progress.committedSeqno,
   });
@@ -183,5 +195,6 @@ function resumeService(data: ExecutorData, identity: Identity): ServiceState {
     serviceCertificate,
     nodeCertificate,
     genesis: undefined,
+    startupSeqno: snapshot?.txId.seqno ?? 0,
   };
 }

@@ -193,7 +193,8 @@ function toSettings(
   ledgerDirectory: string,
   isSandbox: boolean,
 ): ExecutorSettings {
-  const { nodeCertificate, ledger, ledgerSignatures, consensus, network } = configuration;
+  const { nodeCertificate, ledger, snapshots, ledgerSignatures, consensus, network } =
+    configuration;
   const hosts = network.rpcInterfaces.map(({ publishedAddress }) =>
     publishedAddress.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""),
   );
@@ -202,6 +203,10 @@ function toSettings(
   return {
     ledgerDirectory,
     ledgerReadOnlyDirectories: ledger.readOnlyDirectories.map((path) => resolve(path)),
+    snapshotDirectory: resolve(snapshots.directory),
+    snapshotReadOnlyDirectories:
+      snapshots.readOnlyDirectory === undefined ? [] : [resolve(snapshots.readOnlyDirectory)],
+    snapshotTxCount: snapshots.txCount,
     ledgerSync: ledger.sync,
     chunkSizeBytes: ledger.chunkSizeBytes,
     signatureDelayMs: ledgerSignatures.delayMs,

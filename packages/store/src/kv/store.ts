@@ -1,6 +1,7 @@
 /** The transactional store: versioned tables, optimistic transactions, undo. */
 import { assert } from "@coco/base";
 import { storeErrors } from "./errors.ts";
+import { MemoryStoreScan } from "./store-scan.ts";
 import { type Intent, StoreState } from "./store-state.ts";
 import type { Entry } from "./table-state.ts";
 import { StoreTransaction } from "./transaction.ts";
@@ -11,6 +12,7 @@ import type {
   Seqno,
   Store,
   StoreContents,
+  StoreScan,
   TableChanges,
   Transaction,
 } from "./types.ts";
@@ -139,6 +141,11 @@ class MemoryStore implements Store {
     return { seqno: this.#state.seqno, tables };
   }
 
+  beginScan(rowSizeBytes: (key: string, value: string) => number): StoreScan {
+    this.#assertRepaired();
+    return new MemoryStoreScan(this.#state, rowSizeBytes);
+  }
+
   /** The intent is recorded between the part that only reads and the part that only writes. */
   #install(changes: Changes): Seqno {
     const seqno = this.#state.seqno + 1;
@@ -217,6 +224,7 @@ class MemoryStore implements Store {
 function install({ seqno, tables }: UndoRecord): void {
   for (const { state, changes, entries } of tables) {
     state.detachScans();
+    state.keeper?.keep(changes, seqno);
     let index = 0;
     for (const [key, value] of changes.writes) {
       const entry = entries[index++];
@@ -235,6 +243,7 @@ function install({ seqno, tables }: UndoRecord): void {
 function uninstall(record: UndoRecord): void {
   for (const undo of record.tables) {
     undo.state.detachScans();
+    undo.state.keeper?.scan.break();
     forEachUndone(undo, (key, value, version) => undo.state.restore(key, value, version));
     undo.state.version = undo.versionBefore;
   }
