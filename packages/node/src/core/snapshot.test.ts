@@ -126,8 +126,12 @@ describe("snapshots of a running node", () => {
     await node.start();
     await node.open(app);
     serviceCertificate = node.node.serviceCertificatePem;
-    await put(node, 0, 200);
-    await until(() => committedSnapshots(node).length >= 2);
+    let count = 0;
+    await until(async () => {
+      await put(node, count, count + 50);
+      count += 50;
+      return committedSnapshots(node).length >= 2;
+    });
   });
   afterAll(() => node.stop());
 
