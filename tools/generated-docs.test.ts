@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { generateCliPage } from "./generate-cli-page.ts";
+import { generateConfigurationPage } from "./generate-configuration-page.ts";
 import { findCatalogues, generateErrorPage } from "./generate-error-page.ts";
 
 // Goal: the error page is what the catalogues say; `npx vitest run tools -u` renews it.
@@ -10,6 +11,11 @@ test("docs/errors.md is up to date", async () => {
 // Goal: the command reference is what the command tree says.
 test("docs/cli.md is up to date", async () => {
   await expect(generateCliPage()).toMatchFileSnapshot("../docs/cli.md");
+});
+
+// Goal: the configuration reference is what the schema says.
+test("docs/configuration.md is up to date", async () => {
+  await expect(generateConfigurationPage()).toMatchFileSnapshot("../docs/configuration.md");
 });
 
 // Goal: a number names one error only, and every room with errors is on the page.

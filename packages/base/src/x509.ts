@@ -71,6 +71,8 @@ export interface CertificateOptions {
   /** 16 fresh random bytes. */
   readonly serial: Uint8Array;
   readonly subjectAltNames?: readonly SubjectAltName[];
+  /** Where other certificates name this key by it already; else it is made from the key. */
+  readonly subjectKeyId?: Uint8Array | undefined;
   /** May sign certificates; CCF's service certificate and self-signed node certificates do. */
   readonly isAuthority: boolean;
   /** Of an authority; 1 when absent, as in CCF. */
@@ -93,7 +95,8 @@ export function createCertificate(options: CertificateOptions): string {
   assert(options.serial.length > 0 && options.serial.length <= 20, "a serial has 1 to 20 bytes");
   const subjectName =
     typeof options.subject === "string" ? nameToDer(options.subject) : options.subject;
-  const subjectKeyId = hash.sha256(publicKeyBits(publicKey)).subarray(0, 20);
+  const subjectKeyId =
+    options.subjectKeyId ?? hash.sha256(publicKeyBits(publicKey)).subarray(0, 20);
   const parsedIssuer = issuer === undefined ? undefined : parseCertificate(issuer);
   const issuerKeyId =
     parsedIssuer === undefined

@@ -6,11 +6,11 @@ export const attestCommands: readonly CommandDescription[] = [
     path: "attest verify",
     summary: "Check attestation evidence, line by line",
     details:
-      "Reads SNP reports, SGX and TDX quotes, evidence of Azure confidential VMs, VBS evidence of " +
-      "Windows, and tokens of Microsoft Azure Attestation: raw, hex, base64 or JSON, or a folder " +
-      "that holds the evidence with its certificates. Without --policy it asks what needs no " +
-      "vote: genuine hardware, valid certificates and collateral, no debug mode, no outdated TCB; " +
-      "it does not say whether the code is one that somebody trusts. Exit code 4 when refused.",
+      "Reads SNP reports, SGX and TDX quotes, evidence of Azure confidential VMs, VBS evidence " +
+      "of Windows, and tokens of Microsoft Azure Attestation: raw, hex, base64 or JSON, or a " +
+      "folder that holds the evidence with its certificates. Without --policy it asks what needs " +
+      "no vote: genuine hardware, valid certificates and collateral, no debug mode, no outdated " +
+      "TCB; it does not say whether the code is one that somebody trusts. Exit code 4 when refused.",
     arguments: [{ name: "<file>", description: "evidence, or a folder that holds it" }],
     options: [
       {

@@ -99,4 +99,37 @@ export const governanceCommands: readonly CommandDescription[] = [
     examples: [["coco gov constitution > constitution.js", "keep a copy"]],
     load: () => import("./commands/gov-constitution.ts"),
   },
+  {
+    path: "gov recovery-share show",
+    summary: "Show what a recovery would bring back, and whether you hold a share",
+    details:
+      "Compare the previous identity and the last transaction with what you know before you vote " +
+      "to open the service: a copy of the ledger that was rolled back ends earlier.",
+    options: signing,
+    examples: [["coco gov recovery-share show --member 1", "of member 1 of the sandbox"]],
+    load: () => import("./commands/gov-recovery-share-show.ts"),
+  },
+  {
+    path: "gov recovery-share submit",
+    summary: "Decrypt your recovery share and submit it",
+    details:
+      "The share is decrypted here with your RSA key, signed, and sent over TLS to the node of " +
+      "the service certificate. When enough members have done so, the service opens.",
+    options: [
+      {
+        flags: "--encryption-key <file>",
+        description: "member private encryption key (PEM); of the sandbox when not given",
+      },
+      ...signing,
+    ],
+    examples: [
+      [
+        "coco gov recovery-share submit --member-cert m.pem --member-key k.pem " +
+          "--encryption-key m_enc_privk.pem --url https://127.0.0.1:8000 " +
+          "--service-cert service_cert.pem",
+        "a member after a disaster",
+      ],
+    ],
+    load: () => import("./commands/gov-recovery-share-submit.ts"),
+  },
 ];

@@ -11,6 +11,7 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   attest: "Check attestation evidence.",
   bench: "Measure a network.",
   gov: "Propose, vote, and see what the members decided.",
+  "gov recovery-share": "Your share of the key to the ledger, after a disaster.",
   key: "Make keys and certificates.",
   ledger: "Verify, decrypt and read ledger files, offline.",
   node: "Run a node.",
@@ -22,7 +23,9 @@ const sandbox: CommandDescription = {
   summary: "Open a one-node network on this machine",
   details:
     "Makes member and user keys, starts a node with virtual (insecure) attestation, opens the " +
-    "service and deploys the app. The app directory is watched: a saved change is served at " +
+    "service and deploys the app. What the last run in the same directory wrote is kept: its " +
+    "ledger is recovered with the members' keys, under a new service certificate. The app " +
+    "directory is watched: a saved change is served at " +
     "once, and a change that does not compile leaves the old version in place.",
   options: [
     {
@@ -70,6 +73,38 @@ const nodeRun: CommandDescription = {
   ],
   examples: [["coco node run --config node.json", "start, join or recover as the file says"]],
   load: () => import("./commands/node-run.ts"),
+};
+
+const nodeRecover: CommandDescription = {
+  path: "node recover",
+  summary: "Bring a service whose nodes are all lost back from its ledger",
+  details:
+    "Verifies the whole ledger, drops what no signature covers, and continues it under a new " +
+    "service identity. The service stays closed until the members vote it open and submit their " +
+    "recovery shares: docs/recovery.md. Beside the new service certificate it writes " +
+    "open_service.json, the proposal for that vote.",
+  options: [
+    { flags: "--ledger <dir>", description: "ledger files of the lost service" },
+    { flags: "--snapshots <dir>", description: "where snapshots are kept" },
+    {
+      flags: "--previous-service-cert <file>",
+      description: "certificate of the lost service (PEM): no other ledger is taken",
+    },
+    {
+      flags: "--config <file>",
+      description: "node configuration (JSON); what is given here replaces what it says",
+      isRequired: true,
+    },
+    { flags: "--json", description: "print one line of JSON when ready" },
+  ],
+  examples: [
+    [
+      "coco node recover --ledger ./ledger --previous-service-cert service_cert.pem " +
+        "--config node.json",
+      "the ledger in ./ledger is continued there",
+    ],
+  ],
+  load: () => import("./commands/node-recover.ts"),
 };
 
 const doctor: CommandDescription = {
@@ -157,6 +192,7 @@ const benchLogging: CommandDescription = {
 export const commandTree: readonly CommandDescription[] = [
   sandbox,
   nodeRun,
+  nodeRecover,
   doctor,
   keyGenerate,
   ...governanceCommands,

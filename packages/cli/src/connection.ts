@@ -47,6 +47,18 @@ export function findMemberCertificate(options: OptionValues): string {
   return readText(findMemberFiles(options).certificate);
 }
 
+/** PEM of the private RSA key of the member that signs. @throws {CocoError} NotConnected */
+export function findEncryptionKey(options: OptionValues): string {
+  const given = text(options, "encryptionKey");
+  if (given !== undefined) return readText(given);
+  const isOwn = text(options, "memberCert") === undefined;
+  const member = isOwn ? findSandbox(options)?.members[Number(options["member"] ?? 0)] : undefined;
+  if (member === undefined) {
+    throw cliErrors.create("NotConnected", "--encryption-key is missing");
+  }
+  return readText(member.encryptionKey);
+}
+
 function findMemberFiles(options: OptionValues): {
   readonly certificate: string;
   readonly key: string | undefined;

@@ -64,23 +64,27 @@ function createProgram(
   for (const description of commandTree) {
     const words = description.path.split(" ");
     const name = words.at(-1)!;
-    const parent = words.length === 1 ? program : findGroup(program, groups, words[0]!, base);
+    let parent = program;
+    for (let depth = 1; depth < words.length; depth++) {
+      parent = findGroup(parent, groups, words.slice(0, depth).join(" "), base);
+    }
     parent.addCommand(createCommand(name, description, base, environment, done));
   }
   return program;
 }
 
 function findGroup(
-  program: Command,
+  parent: Command,
   groups: Map<string, Command>,
-  name: string,
+  path: string,
   base: Streams,
 ): Command {
-  let group = groups.get(name);
+  let group = groups.get(path);
   if (group === undefined) {
-    group = configure(new Command(name), base).description(groupSummaries[name] ?? "");
-    groups.set(name, group);
-    program.addCommand(group);
+    const name = path.split(" ").at(-1);
+    group = configure(new Command(name), base).description(groupSummaries[path] ?? "");
+    groups.set(path, group);
+    parent.addCommand(group);
   }
   return group;
 }

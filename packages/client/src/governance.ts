@@ -1,5 +1,5 @@
 /** Governance through a node's `/gov` interface, version 2024-07-01. */
-import type { Signer } from "@coco/base";
+import { base64ToBytes, type Signer } from "@coco/base";
 import { GovernanceError } from "./errors.ts";
 import { type Answer, exchange, isSuccess, refusalToDetail, toRefusal } from "./exchange.ts";
 import {
@@ -48,6 +48,14 @@ export interface ServiceInfo {
   readonly configuration?: unknown;
 }
 
+/** What the service says about a share that a member submitted. */
+export interface RecoverySubmission {
+  readonly message: string;
+  readonly submittedCount: number;
+  readonly recoveryThreshold: number;
+  readonly fullKeySubmitted: boolean;
+}
+
 /** A member as a signer of governance messages. */
 export interface MemberSigner {
   /** Hex SHA-256 of the DER certificate. */
@@ -63,7 +71,10 @@ export interface Governance {
   withdraw(proposalId: string): Promise<ProposalInfo | undefined>;
   /** Renews the state digest and acknowledges it; returns the digest. */
   acknowledge(): Promise<string>;
-  submitRecoveryShare(share: Uint8Array): Promise<unknown>;
+  /** The member's share, encrypted with its RSA key (OAEP with SHA-256). */
+  encryptedRecoveryShare(memberId: string): Promise<Uint8Array>;
+  /** @param share decrypted, 44 bytes */
+  submitRecoveryShare(share: Uint8Array): Promise<RecoverySubmission>;
   /** Sends a message that was signed elsewhere. */
   send(path: string, signedMessage: Uint8Array): Promise<Answer>;
   proposals(): Promise<readonly ProposalInfo[]>;
@@ -124,8 +135,14 @@ export function createGovernance(
       await sign(ackMessage(memberId, stateDigest));
       return stateDigest;
     },
-    submitRecoveryShare: async (share) =>
-      (await sign(recoveryShareMessage(needMember().memberId, share))).json(),
+    encryptedRecoveryShare: async (memberId) => {
+      const answer = await read(`/recovery/encrypted-shares/${memberId}`);
+      return base64ToBytes(answer.json<{ encryptedShare: string }>().encryptedShare);
+    },
+    submitRecoveryShare: async (share) => {
+      const answer = await sign(recoveryShareMessage(needMember().memberId, share));
+      return answer.json<RecoverySubmission>();
+    },
     send,
     proposals: async () => toList<ProposalInfo>(await read("/members/proposals")),
     proposal: async (proposalId) =>

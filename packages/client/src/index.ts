@@ -38,6 +38,7 @@ export {
   type MemberSigner,
   type ProposalInfo,
   type ProposalState,
+  type RecoverySubmission,
   type ServiceInfo,
 } from "./governance.ts";
 export {

@@ -279,11 +279,13 @@ function nodeToStart({ ledger, engine, vote, committedSeqno }: SimulatedNode): E
   const configurations = ledger
     .filter(({ mark }) => mark === "configuration")
     .map(({ seqno, nodes }) => ({ kind: "configuration" as const, seqno, nodes }));
+  const signatures = ledger.filter(({ mark }) => mark === "signature").map(({ seqno }) => seqno);
   return {
     view: engine.view,
     viewFirstSeqnos: engine.viewFirstSeqnos().filter((seqno) => seqno <= (last?.seqno ?? 0)),
     lastSeqno: ledger.length,
-    lastSignatureSeqno: ledger.findLast(({ mark }) => mark === "signature")?.seqno ?? 0,
+    lastSignatureSeqno: signatures.at(-1) ?? 0,
+    signatureSeqnos: signatures.filter((seqno) => seqno > committedSeqno),
     committedSeqno,
     configurations,
     ...(vote === undefined ? {} : { vote }),

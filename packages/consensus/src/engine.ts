@@ -116,9 +116,15 @@ export interface EngineStart {
    * when absent, it is taken that there is only the last one.
    */
   readonly signatureSeqnos?: readonly Seqno[];
-  /** What is known to be committed; 0 when nothing is. */
+  /**
+   * What is known to be committed; 0 when nothing is. An owner may forget some of it, but not that
+   * a configuration was committed: the nodes before it may be gone, and would be asked for votes.
+   */
   readonly committedSeqno: Seqno;
-  /** Nodes of each configuration from the last committed one on. */
+  /**
+   * Nodes of each configuration from the last committed one on. None, with entries: the ledger
+   * names no nodes, and the node is alone.
+   */
   readonly configurations: readonly (Mark & { readonly kind: "configuration" })[];
   /** Nodes whose retirement is committed, but not yet an entry that says so. */
   readonly retiredNodes?: readonly NodeId[];

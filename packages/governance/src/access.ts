@@ -24,6 +24,9 @@ function restrictTable(table: Table, rights: AccessRights, access: ScriptAccess)
     get size() {
       return read(() => table.size);
     },
+    get stamp() {
+      return read(() => table.stamp);
+    },
     get: (key) => read(() => table.get(key)),
     has: (key) => read(() => table.has(key)),
     set: (key, value) => write(() => table.set(key, value)),

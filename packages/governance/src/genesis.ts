@@ -51,6 +51,8 @@ export interface GenesisRequest {
   readonly createTxId: string;
   readonly platform: TrustedPlatform;
   readonly genesis?: GenesisInfo;
+  /** `view.seqno` where the ledger first names the previous service: the oldest rows do not say. */
+  readonly previousCreateTxId?: string;
 }
 
 function seqnoOf(txId: string): number {
@@ -69,10 +71,11 @@ function rememberPreviousService(transaction: Transaction, previous: ServiceInfo
 
 function createService(transaction: Transaction, request: GenesisRequest): void {
   const previous = governanceTables.serviceInfo.get(transaction);
+  const previousCreateTxId = previous?.current_service_create_txid ?? request.previousCreateTxId;
   if (previous?.cert === request.serviceCertificate) throw governanceErrors.create("ServiceExists");
   if (previous !== undefined) {
     if (request.genesis !== undefined) throw governanceErrors.create("ServiceExists");
-    if (previous.current_service_create_txid === undefined) {
+    if (previousCreateTxId === undefined) {
       throw governanceErrors.create("BadServiceState", "the previous service has no create txid");
     }
     rememberPreviousService(transaction, previous);
@@ -81,9 +84,9 @@ function createService(transaction: Transaction, request: GenesisRequest): void 
   governanceTables.serviceInfo.set(transaction, {
     cert: request.serviceCertificate,
     current_service_create_txid: request.createTxId,
-    ...(previous?.current_service_create_txid === undefined
+    ...(previous === undefined || previousCreateTxId === undefined
       ? {}
-      : { previous_service_identity_version: seqnoOf(previous.current_service_create_txid) }),
+      : { previous_service_identity_version: seqnoOf(previousCreateTxId) }),
     recovery_count: previous === undefined ? 0 : (previous.recovery_count ?? 0) + 1,
     ...(serviceData === undefined || serviceData === null ? {} : { service_data: serviceData }),
     status: request.genesis === undefined ? "Recovering" : "Opening",

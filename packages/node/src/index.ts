@@ -2,6 +2,7 @@ export type { NodeConfiguration } from "./config/configuration.ts";
 export { loadConfiguration, parseConfiguration } from "./config/load-configuration.ts";
 export { configurationSchema } from "./config/schema.ts";
 export { nodeErrors } from "./core/errors.ts";
+export { type LedgerIdentity, readLedgerIdentity } from "./core/public-recovery.ts";
 export { type RunningNode, type StartNodeOptions, startNode } from "./core/start-node.ts";
 export type { CreateIndexStrategy, IndexContext } from "./historical/index-modules.ts";
 export type {

@@ -39,6 +39,8 @@ export interface AuditedTransaction {
   /** The public part. */
   readonly writeSet: WriteSet;
   readonly isSignature: boolean;
+  /** Its leaf in the Merkle tree, 32 bytes. */
+  readonly leaf: Uint8Array;
 }
 
 export interface AuditOptions {
@@ -195,8 +197,9 @@ class Auditor {
     // A new node's or service's rows are in force for signatures from the next transaction on.
     if (isSignature) this.#auditSignature(entry, writeSet);
     this.#service.apply(writeSet, entry.txId.seqno);
-    this.#options.onTransaction?.({ place, entry, writeSet, isSignature });
-    this.#tree.append(entryToLeaf(this.#crypto, entry));
+    const leaf = entryToLeaf(this.#crypto, entry);
+    this.#options.onTransaction?.({ place, entry, writeSet, isSignature, leaf });
+    this.#tree.append(leaf);
     this.#last = entry.txId;
     this.#wasLastSignature = isSignature;
     if (isSignature) this.#placesSinceSignature = [];

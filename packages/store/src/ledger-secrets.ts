@@ -41,6 +41,14 @@ export class LedgerSecrets {
     this.#last = undefined;
   }
 
+  /** Notes where the secret before the one of `version` was stored, encrypted under it. */
+  recordStored(version: number, seqno: number): void {
+    const index = this.#secrets.findIndex((secret) => secret.version === version);
+    assert(index >= 0, "only a known secret was used to store another");
+    this.#secrets[index] = { ...this.#secrets[index]!, previousSecretStoredVersion: seqno };
+    this.#last = undefined;
+  }
+
   get count(): number {
     return this.#secrets.length;
   }

@@ -5,6 +5,7 @@ import { sgxVerifier, tdxVerifier } from "./intel/dcap-verifier.ts";
 import { snpVerifier } from "./snp/snp-verifier.ts";
 import type { EvidenceVerifier } from "./verification.ts";
 import { virtualVerifier } from "./virtual.ts";
+import { vbsVerifier } from "./vsm/vbs-verifier.ts";
 
 export const allVerifiers: readonly EvidenceVerifier[] = [
   virtualVerifier,
@@ -14,4 +15,5 @@ export const allVerifiers: readonly EvidenceVerifier[] = [
   azureSnpVerifier,
   azureTdxVerifier,
   maaVerifier,
+  vbsVerifier,
 ];

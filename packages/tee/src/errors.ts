@@ -247,11 +247,6 @@ export const teeErrors = defineErrors("tee", {
     title: "The policy cannot be read",
     next: "Correct the rule that the message names",
   },
-  EvidenceAmbiguous: {
-    number: 4050,
-    title: "The files hold several pieces of evidence",
-    next: "Name one of them; give the rest as collateral",
-  },
 });
 
 /** Codes with which evidence is refused. */

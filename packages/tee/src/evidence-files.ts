@@ -24,7 +24,8 @@ import {
   type TeePlatform,
 } from "./evidence.ts";
 import { EvidenceReader, readU32 } from "./evidence-reader.ts";
-import { looksLikeQuote } from "./intel/dcap-quote.ts";
+import { bytesToDcapQuote, looksLikeQuote } from "./intel/dcap-quote.ts";
+import { certificateToPckFacts } from "./intel/dcap-signature.ts";
 import { certificateToSnpKeyFacts } from "./snp/snp-endorsements.ts";
 import { bytesToSnpReport, snpReportSizeBytes } from "./snp/snp-report.ts";
 import { bytesToCertificates } from "./x509/certificate-path.ts";
@@ -36,6 +37,8 @@ export interface NamedFile {
 }
 
 export interface FoundEvidence {
+  /** Of the file. */
+  readonly name: string;
   readonly evidence: Evidence;
   /** For VerificationInput. */
   readonly collateral: ReadonlyMap<string, Uint8Array>;
@@ -315,33 +318,33 @@ function isRepeated({ evidence }: Sorted, index: number): boolean {
   });
 }
 
-function chooseEvidence(sorted: Sorted, platform: TeePlatform | undefined): Evidence {
-  const fitting = sorted.evidence.filter(
-    ({ piece }, index) =>
-      (platform === undefined || evidenceFormats[piece.format] === platform) &&
-      !isRepeated(sorted, index),
+/** Every piece of evidence, each with the name of its file. */
+function listEvidence(
+  sorted: Sorted,
+  platform: TeePlatform | undefined,
+): { readonly name: string; readonly piece: Evidence }[] {
+  const assembled = assembleAzure(sorted);
+  const isPart = ({ format }: Evidence) =>
+    assembled?.format === "Azure_TDX_vTPM" && format === "Intel_TDX_DCAP";
+  const pieces = sorted.evidence.filter(
+    ({ piece }, index) => !isRepeated(sorted, index) && !isPart(piece),
   );
-  if (fitting.length === 0) {
-    const assembled = assembleAzure(sorted);
-    if (assembled !== undefined) return assembled;
-    throw teeErrors.create("EvidenceFormatUnsupported", "no file holds evidence that is known");
-  }
-  if (fitting.length > 1) {
-    const names = fitting.map(({ name }) => name).join(", ");
-    throw teeErrors.create("EvidenceAmbiguous", names);
-  }
-  const { piece } = fitting[0]!;
-  const isPartOfVm = sorted.hclReports.length === 1 && piece.format === "Intel_TDX_DCAP";
-  return (isPartOfVm ? assembleAzure(sorted) : undefined) ?? piece;
+  if (assembled !== undefined) pieces.unshift({ name: "HCL report", piece: assembled });
+  const fitting = pieces.filter(
+    ({ piece }) => platform === undefined || evidenceFormats[piece.format] === platform,
+  );
+  if (fitting.length > 0) return fitting;
+  throw teeErrors.create("EvidenceFormatUnsupported", "no file holds evidence that is known");
 }
 
 /** Adds what the evidence does not bring itself. */
 function completeEvidence(evidence: Evidence, sorted: Sorted): Evidence {
   const { format, quote, endorsements, uvmEndorsements } = evidence;
   const isReport = format === "AMD_SEV_SNP_v1";
-  const isAssembled = format === "Azure_SNP_vTPM" && sorted.evidence.length === 0;
+  const isAssembled = format === "Azure_SNP_vTPM" && !bytesToLatin1(quote).includes('"vcek"');
   if (!isReport && !isAssembled) return evidence;
-  const report = isReport ? quote : sorted.hclReports[0]!.subarray(32, 32 + snpReportSizeBytes);
+  const area = sorted.hclReports[0]?.subarray(32, 32 + snpReportSizeBytes) ?? noBytes;
+  const report = isReport ? quote : area;
   const needsChain = endorsements.length === 0 && sorted.chains.length > 0;
   const uvm = uvmEndorsements ?? sorted.uvmEndorsements[0];
   return {
@@ -351,16 +354,21 @@ function completeEvidence(evidence: Evidence, sorted: Sorted): Evidence {
   };
 }
 
-/**
- * Finds the one piece of evidence in `files`, and in `collateral` what helps to verify it.
- * @param platform when given, only evidence of that platform is considered
- * @throws {CocoError} EvidenceFormatUnsupported, EvidenceAmbiguous, EvidenceMalformed
- */
-export function findEvidence(
+/** TCB info is for one family of processors: what is for another one does not count. */
+function isForOtherFamily(piece: Piece, evidence: Evidence | undefined): boolean {
+  if (piece.kind !== "collateral" || evidence === undefined) return false;
+  const info = piece.parts.get("tcb_info");
+  const family = info && /"fmspc":"([0-9a-fA-F]{12})"/.exec(bytesToLatin1(info))?.[1];
+  const quote = ignoreErrors(() => bytesToDcapQuote(evidence.quote));
+  const own = quote && ignoreErrors(() => certificateToPckFacts(quote.certificates[0]!).fmspc);
+  return own !== undefined && family !== undefined && family.toLowerCase() !== bytesToHex(own);
+}
+
+function sortFiles(
   files: readonly NamedFile[],
-  collateral: readonly NamedFile[] = [],
-  platform?: TeePlatform,
-): FoundEvidence {
+  collateral: readonly NamedFile[],
+  subject?: { readonly name: string; readonly piece: Evidence },
+): Sorted {
   const sorted: Sorted = {
     evidence: [],
     hclReports: [],
@@ -370,15 +378,37 @@ export function findEvidence(
     collateral: new Map(),
     files: [],
   };
-  const base = files.length === 1 ? files[0]!.name : "";
+  const base = subject?.name ?? "";
   const main = new Set(files);
   for (const file of [...orderCollateral(collateral, base), ...orderCollateral(files, base)]) {
     const pieces = ignoreErrors(() => bytesToPieces(file.bytes)) ?? [];
-    // Evidence beside the collateral is another machine's, unless it completes an HCL report.
-    const used = pieces.filter((piece) => main.has(file) || piece.kind !== "evidence");
+    // Evidence beside the collateral is another machine's.
+    const used = pieces.filter(
+      (piece) =>
+        (main.has(file) || piece.kind !== "evidence") && !isForOtherFamily(piece, subject?.piece),
+    );
     const taken = used.map((piece) => sortPiece(sorted, file.name, piece));
     sorted.files.push({ name: file.name, taken: taken.join(" ") || "ignored" });
   }
-  const evidence = completeEvidence(chooseEvidence(sorted, platform), sorted);
-  return { evidence, collateral: sorted.collateral, files: sorted.files };
+  return sorted;
+}
+
+/**
+ * Finds every piece of evidence in `files`, and for each in `files` and `collateral` what helps to
+ * verify it.
+ * @param platform when given, only evidence of that platform is considered
+ * @returns one or more
+ * @throws {CocoError} EvidenceFormatUnsupported, EvidenceMalformed
+ */
+export function findEvidence(
+  files: readonly NamedFile[],
+  collateral: readonly NamedFile[] = [],
+  platform?: TeePlatform,
+): readonly FoundEvidence[] {
+  const all = listEvidence(sortFiles(files, collateral), platform);
+  return all.map((subject) => {
+    const sorted = sortFiles(files, collateral, subject);
+    const evidence = completeEvidence(subject.piece, sorted);
+    return { name: subject.name, evidence, collateral: sorted.collateral, files: sorted.files };
+  });
 }

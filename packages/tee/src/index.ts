@@ -53,3 +53,4 @@ export {
   virtualMeasurement,
   virtualVerifier,
 } from "./virtual.ts";
+export { vbsVerifier } from "./vsm/vbs-verifier.ts";

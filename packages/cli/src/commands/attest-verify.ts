@@ -14,6 +14,7 @@ import {
   findEvidence,
   jsonToRules,
   type NamedFile,
+  type PlatformRules,
   type TeePlatform,
   teeErrors,
   verifyEvidence,
@@ -88,38 +89,51 @@ interface Question {
   readonly nowMs: number;
 }
 
+/** Several pieces of evidence in a folder are accepted together or not at all. */
 function judge(question: Question): Verdict {
-  const { files, collateral, platform, policy, nowMs } = question;
+  const { files, collateral, platform, policy } = question;
   const rules = policy === undefined ? baselineRules : jsonToRules(policy);
-  let found: FoundEvidence;
+  let found: readonly FoundEvidence[];
   try {
     found = findEvidence(files, collateral, platform);
   } catch (cause) {
     if (!isCocoError(cause) || !Object.hasOwn(teeErrors.descriptions, cause.code)) throw cause;
-    if (cause.code === "EvidenceAmbiguous") throw cliErrors.create("Usage", cause.message);
     const checks = [{ name: "evidence", ok: false, detail: cause.message }];
     return { ok: false, platform: platform ?? "unknown", code: cause.code, claims: {}, checks };
   }
+  const verdicts = found.map((one) => judgeOne(one, rules, question.nowMs));
+  const [first] = verdicts;
+  if (verdicts.length === 1) return first!;
+  const refused = verdicts.find(({ ok }) => !ok);
+  const checks = verdicts.flatMap((verdict, index) =>
+    verdict.checks.map((check) => ({ ...check, name: `${found[index]!.name}: ${check.name}` })),
+  );
+  return { ...(refused ?? first!), checks };
+}
+
+function judgeOne(
+  found: FoundEvidence,
+  rules: Readonly<Partial<Record<TeePlatform, PlatformRules>>>,
+  nowMs: number,
+): Verdict {
   const { evidence } = found;
-  const own = evidenceFormats[evidence.format];
+  const platform = evidenceFormats[evidence.format];
   const verified = verifyEvidence(allVerifiers, {
     evidence,
     nowMs,
     crypto: createNodeCrypto(),
     collateral: found.collateral,
-    isDebugAllowed: rules[own]?.isDebugAllowed === true,
+    isDebugAllowed: rules[platform]?.isDebugAllowed === true,
   });
-  const seen = found.files.map(({ name, taken }) => ({
-    name: "file",
-    ok: true,
-    detail: `${name}: ${taken}`,
-  }));
+  const seen = found.files
+    .filter(({ taken }) => taken !== "ignored")
+    .map(({ name, taken }) => ({ name: "file", ok: true, detail: `${name}: ${taken}` }));
   const { claims } = verified;
   const assessed = claims === undefined ? undefined : assess(claims, rules, nowMs);
   const code = verified.code ?? assessed?.code;
   return {
     ok: verified.ok && assessed?.ok === true,
-    platform: own,
+    platform,
     ...(code === undefined ? {} : { code }),
     claims: claims === undefined ? {} : claimsToJson(claims),
     checks: [...seen, ...verified.checks, ...(assessed?.checks ?? [])],

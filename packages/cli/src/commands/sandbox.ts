@@ -28,6 +28,12 @@ export async function run(context: CommandContext, options: OptionValues): Promi
   });
   try {
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+    if (sandbox.isRecovered) {
+      context.talk(
+        "The ledger of the last run was recovered with the members' keys: its data is there, the " +
+          "service certificate is new. --fresh starts anew.\n",
+      );
+    }
     for (const note of sandbox.notes) context.talk(`${context.color.yellow("note")} ${note}\n`);
     if (options["json"] === true) context.out(toJsonLine(sandbox.facts));
     else printBlock(context, sandbox, seconds);

@@ -1,4 +1,5 @@
-/** Brings a started node to an open service: acknowledgements, users, app, opening. */
+/** Brings a started node to an open service: acknowledgements or shares, users, app, opening. */
+import { createNodeCrypto } from "@coco/base/node";
 import type { Connection, ProposalBody, ProposalInfo } from "@coco/client";
 import { connectNode } from "@coco/client/node";
 import type { AppBundle } from "../app/bundle.ts";
@@ -18,6 +19,13 @@ export interface Network {
   /** Acknowledges for each member, which makes them active. */
   activateMembers(): Promise<void>;
   open(users: readonly SandboxUser[], bundle: AppBundle): Promise<void>;
+  /**
+   * Votes a recovered service open and submits the members' shares; then lets the users in.
+   * @param previousService PEM
+   */
+  recover(previousService: string, users: readonly SandboxUser[]): Promise<void>;
+  /** What is deployed. */
+  bundle(): Promise<AppBundle>;
   deploy(bundle: AppBundle): Promise<ProposalInfo>;
   close(): Promise<void>;
 }
@@ -35,13 +43,19 @@ export function createNetwork(options: NetworkOptions): Network {
     activateMembers: async () => {
       for (const { governance } of connections) await governance.acknowledge();
     },
+    recover: async (previousService, users) => {
+      await agree(connections, { actions: [openAction(serviceCertificate, previousService)] });
+      await submitShares(connections, options.members);
+      await waitUntilOpen(connections[0]!);
+      await agree(connections, { actions: setUsers(users) });
+    },
+    bundle: async () => {
+      const path = "/gov/service/javascript-app?api-version=2024-07-01&case=original";
+      return (await connections[0]!.request(path)).json<AppBundle>();
+    },
     open: async (users, bundle) => {
-      const setUsers = users.map((user) => ({
-        name: "set_user",
-        args: { cert: readText(user.cert), user_data: { isAdmin: user === users[0] } },
-      }));
       const actions = [
-        ...setUsers,
+        ...setUsers(users),
         logFailuresAction,
         deployAction(bundle),
         openAction(serviceCertificate),
@@ -72,11 +86,36 @@ function deployAction(bundle: AppBundle) {
   return { name: "set_js_app", args: { bundle, disable_bytecode_cache: false } };
 }
 
-function openAction(serviceCertificate: string) {
+function setUsers(users: readonly SandboxUser[]) {
+  return users.map((user) => ({
+    name: "set_user",
+    args: { cert: readText(user.cert), user_data: { isAdmin: user === users[0] } },
+  }));
+}
+
+function openAction(serviceCertificate: string, previousService?: string) {
   return {
     name: "transition_service_to_open",
-    args: { next_service_identity: serviceCertificate },
+    args: {
+      ...(previousService !== undefined && { previous_service_identity: previousService }),
+      next_service_identity: serviceCertificate,
+    },
   };
+}
+
+/** As many members as are needed decrypt their shares and submit them. */
+async function submitShares(
+  connections: readonly Connection[],
+  members: readonly SandboxMember[],
+): Promise<void> {
+  const crypto = createNodeCrypto();
+  for (const [index, { governance }] of connections.entries()) {
+    const { id, encryptionKey } = members[index]!;
+    const encrypted = await governance.encryptedRecoveryShare(id);
+    const share = crypto.unwrapRsaOaep(readText(encryptionKey), encrypted);
+    const { submittedCount, recoveryThreshold } = await governance.submitRecoveryShare(share);
+    if (submittedCount >= recoveryThreshold) return;
+  }
 }
 
 /** Member 0 proposes; all vote yes until the constitution accepts. */

@@ -11,6 +11,8 @@ export interface SandboxNodeOptions {
   readonly port: number;
   /** Files of the constitution; empty: the sandbox constitution. */
   readonly constitutionFiles: readonly string[];
+  /** PEM of the service whose ledger is in the workspace and is to be recovered. */
+  readonly previousService: string | undefined;
   /** Port of the debugger of the thread that runs the app; undefined: none. */
   readonly inspectPort: number | undefined;
   /** Receives each line of the node's log, besides the file. */
@@ -30,7 +32,7 @@ export interface SandboxNode {
   stop(): Promise<void>;
 }
 
-/** Starts a node that creates a new service for the members of the workspace. */
+/** Starts a node that creates a service for the members of the workspace, or recovers theirs. */
 export async function startSandboxNode(options: SandboxNodeOptions): Promise<SandboxNode> {
   const { workspace, inspectPort } = options;
   const config = toNodeConfig(options, await findConstitution(options));
@@ -72,24 +74,14 @@ async function findConstitution(options: SandboxNodeOptions): Promise<readonly s
 function toNodeConfig(options: SandboxNodeOptions, constitutionFiles: readonly string[]): object {
   const { workspace, host, port } = options;
   const address = `${host}:${port}`;
-  const { members } = workspace;
   return {
     network: {
       node_to_node_interface: { bind_address: `${host}:0` },
       rpc_interfaces: { primary: { bind_address: address, published_address: address } },
     },
     command: {
-      type: "Start",
       service_certificate_file: join(workspace.directory, "service_cert.pem"),
-      start: {
-        constitution_files: constitutionFiles,
-        members: members.map(({ cert, encryptionKey }) => ({
-          certificate_file: cert,
-          encryption_public_key_file: encryptionKey.replace("_enc_privk", "_enc_pubk"),
-        })),
-        service_configuration: { recovery_threshold: Math.floor(members.length / 2) + 1 },
-        initial_service_certificate_validity_days: 90,
-      },
+      ...toCommand(options, constitutionFiles),
     },
     node_certificate: {
       subject_alt_names: [`iPAddress:${host}`, "dNSName:localhost"],
@@ -102,4 +94,30 @@ function toNodeConfig(options: SandboxNodeOptions, constitutionFiles: readonly s
     ledger: { directory: workspace.ledger },
     snapshots: { directory: workspace.snapshots },
   };
+}
+
+const validityDays = 90;
+
+function toCommand(options: SandboxNodeOptions, constitutionFiles: readonly string[]): object {
+  const { workspace, previousService } = options;
+  if (previousService !== undefined) {
+    const file = join(workspace.directory, "previous_service_cert.pem");
+    writeFile(file, previousService);
+    const recover = {
+      previous_service_identity_file: file,
+      initial_service_certificate_validity_days: validityDays,
+    };
+    return { type: "Recover", recover };
+  }
+  const { members } = workspace;
+  const start = {
+    constitution_files: constitutionFiles,
+    members: members.map(({ cert, encryptionKey }) => ({
+      certificate_file: cert,
+      encryption_public_key_file: encryptionKey.replace("_enc_privk", "_enc_pubk"),
+    })),
+    service_configuration: { recovery_threshold: Math.floor(members.length / 2) + 1 },
+    initial_service_certificate_validity_days: validityDays,
+  };
+  return { type: "Start", start };
 }

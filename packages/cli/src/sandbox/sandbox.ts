@@ -1,5 +1,7 @@
 /** A one-node network for development: keys, node, opening, app. */
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { createNodeCrypto } from "@coco/base/node";
 import { buildApp } from "../app/build.ts";
 import type { AppBundle } from "../app/bundle.ts";
 import { templateDirectory } from "../app/templates.ts";
@@ -9,7 +11,13 @@ import type { SandboxFacts } from "./facts.ts";
 import { createNetwork, type Network } from "./network.ts";
 import { type SandboxNode, startSandboxNode } from "./node-adapter.ts";
 import { checkPort } from "./preflight.ts";
-import { checkWorkspace, createWorkspace, type Workspace } from "./workspace.ts";
+import {
+  checkWorkspace,
+  countIdentities,
+  createWorkspace,
+  type Workspace,
+  type WorkspaceOptions,
+} from "./workspace.ts";
 
 export interface SandboxOptions {
   /** Default: the logging sample. */
@@ -37,6 +45,8 @@ export interface Sandbox {
   readonly bundle: AppBundle;
   /** Remarks of the app's build. */
   readonly notes: readonly string[];
+  /** The ledger of the last run goes on, under a new service certificate. */
+  readonly isRecovered: boolean;
   deploy(bundle: AppBundle): Promise<unknown>;
   stop(): Promise<void>;
 }
@@ -59,24 +69,60 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   building.catch(() => undefined);
   // The node's code loads while the keys are made.
   const loading = import("@coco/node");
-  const workspace = await createWorkspace(options);
+  const previousService = options.isFresh ? undefined : await findPreviousService(options);
+  const workspace = await createWorkspace(toWorkspaceOptions(options, previousService));
   await loading;
-  const node = await startSandboxNode({ ...options, workspace, host });
+  const node = await startSandboxNode({ ...options, workspace, host, previousService });
   let network: Network | undefined;
   try {
-    const { bundle, notes } = await building;
+    const built = await building;
+    const { notes } = built;
     network = createNetwork({ ...node, members: workspace.members });
-    await network.activateMembers();
-    await network.open(workspace.users, bundle);
+    let { bundle } = built;
+    if (previousService === undefined) {
+      await network.activateMembers();
+      await network.open(workspace.users, bundle);
+    } else {
+      await network.recover(previousService, workspace.users);
+      if (options.app !== undefined) await network.deploy(bundle);
+      else bundle = await network.bundle();
+    }
     const facts = writeFacts(workspace, node);
+    const isRecovered = previousService !== undefined;
     const { deploy } = network;
     const stop = () => stopAll(network, node);
     const { inspectUrl } = node;
-    return { facts, workspace, inspectUrl, appDirectory, bundle, notes, deploy, stop };
+    return { facts, workspace, inspectUrl, appDirectory, bundle, notes, isRecovered, deploy, stop };
   } catch (error) {
     await stopAll(network, node);
     throw error;
   }
+}
+
+/** PEM of the service that the last run left, when its members' keys are there too. */
+async function findPreviousService({ directory }: SandboxOptions): Promise<string | undefined> {
+  const ledger = join(resolve(directory), "ledger");
+  if (!existsSync(ledger) || countIdentities(directory, "member") === 0) return undefined;
+  const { readLedgerIdentity } = await import("@coco/node");
+  const identity = readLedgerIdentity(ledger, createNodeCrypto());
+  // A service that never opened has no recovery shares yet.
+  return identity?.serviceStatus === "Open" ? identity.serviceCertificate : undefined;
+}
+
+/** The members of a service that goes on are those of its ledger. */
+function toWorkspaceOptions(
+  options: SandboxOptions,
+  previousService: string | undefined,
+): WorkspaceOptions {
+  if (previousService === undefined) return { ...options, keepsLedger: false };
+  const { directory, userCount } = options;
+  return {
+    directory,
+    isFresh: false,
+    keepsLedger: true,
+    memberCount: countIdentities(directory, "member"),
+    userCount: Math.max(userCount, countIdentities(directory, "user")),
+  };
 }
 
 async function stopAll(network: Network | undefined, node: SandboxNode): Promise<void> {

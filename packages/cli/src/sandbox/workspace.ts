@@ -33,6 +33,8 @@ export interface WorkspaceOptions {
   readonly userCount: number;
   /** Removes what an earlier run left. */
   readonly isFresh: boolean;
+  /** The ledger of an earlier run stays, to be recovered. */
+  readonly keepsLedger: boolean;
 }
 
 const ownNames: ReadonlySet<string> = new Set([
@@ -42,6 +44,7 @@ const ownNames: ReadonlySet<string> = new Set([
   "node.json",
   "node_cert.pem",
   "service_cert.pem",
+  "previous_service_cert.pem",
   sandboxConstitutionFile,
   sandboxFactsFile,
   sandboxLogFile,
@@ -68,7 +71,9 @@ export async function createWorkspace(options: WorkspaceOptions): Promise<Worksp
   if (options.isFresh) removeOwn(directory);
   const ledger = join(directory, "ledger");
   const snapshots = join(directory, "snapshots");
-  const earlierLedger = setAside(directory, ["ledger", "snapshots"]);
+  const earlierLedger = options.keepsLedger
+    ? undefined
+    : setAside(directory, ["ledger", "snapshots"]);
   try {
     for (const path of [directory, ledger, snapshots]) mkdirSync(path, { recursive: true });
   } catch (cause) {
@@ -92,6 +97,13 @@ export async function createWorkspace(options: WorkspaceOptions): Promise<Worksp
     ),
     earlierLedger,
   };
+}
+
+/** Members (or users) whose keys an earlier run left. */
+export function countIdentities(directory: string, role: "member" | "user"): number {
+  let count = 0;
+  while (existsSync(identityPaths(resolve(directory), `${role}${count}`).cert)) count++;
+  return count;
 }
 
 const validityDays = 365;

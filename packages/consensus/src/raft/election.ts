@@ -125,7 +125,8 @@ export function receiveVoteResponse(state: RaftState, from: NodeId, message: Vot
     return;
   }
   const awaited = isPreVote ? "PreVoteCandidate" : "Candidate";
-  if (message.view !== state.view || state.leadership !== awaited || !message.isGranted) return;
+  const isCounted = state.rules.isVoteOf(message.view, state.view) && message.isGranted;
+  if (state.leadership !== awaited || !isCounted) return;
   addVote(state, from);
 }
 

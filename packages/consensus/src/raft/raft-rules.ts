@@ -20,6 +20,10 @@ export interface RaftRules {
   readonly canCommit: (entryView: View, view: View) => boolean;
   /** What is known to match after a refusal: it says what may match, so nothing new. */
   readonly matchAfterRefusal: (matchSeqno: Seqno, refusedSeqno: Seqno) => Seqno;
+  /** Whether the entry before a message's entries is here: views of both at its place. */
+  readonly isContinuation: (theirView: View, ourView: View) => boolean;
+  /** Whether a vote of `voteView` counts for a candidate of `view`. */
+  readonly isVoteOf: (voteView: View, view: View) => boolean;
   /** The first entry that is another than the message's; what is the same stays. */
   readonly firstConflict: (message: AppendEntries, log: LogPositions) => Seqno | undefined;
   /** Whether a conflicting entry may replace ours: once, as new backup of its sender. */
@@ -45,6 +49,8 @@ export const raftRules: RaftRules = {
   agreedSeqno,
   canCommit: (entryView, view) => entryView === view,
   matchAfterRefusal: (matchSeqno) => matchSeqno,
+  isContinuation: (theirView, ourView) => theirView === ourView,
+  isVoteOf: (voteView, view) => voteView === view,
   firstConflict({ prevSeqno, lastSeqno, lastView }, log) {
     // All entries of the message are of one view, so that comparing views compares entries.
     const last = Math.min(lastSeqno, log.lastSeqno);

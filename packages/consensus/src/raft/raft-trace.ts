@@ -58,7 +58,7 @@ export function toTraceState(state: RaftState): TraceState {
   };
 }
 
-export function toTracePhase(phase: RetirementPhase): Capitalize<RetirementPhase> {
+function toTracePhase(phase: RetirementPhase): Capitalize<RetirementPhase> {
   return `${phase.charAt(0).toUpperCase()}${phase.slice(1)}` as Capitalize<RetirementPhase>;
 }
 

@@ -33,7 +33,7 @@ export function sendEntries(state: RaftState, peer: Peer, startSeqno = peer.sent
 }
 
 /** Sends new entries at once when nothing is in flight, or when they fill a message. */
-export function sendEagerly(state: RaftState, peer: Peer): void {
+function sendEagerly(state: RaftState, peer: Peer): void {
   const { log, settings } = state;
   if (!settings.isEager || state.leadership !== "Leader") return;
   while (peer.sentSeqno < log.lastSeqno && peer.inFlight.length < settings.inFlightCountMax) {
@@ -166,7 +166,7 @@ export function receiveEntries(
   if (message.view > state.view || isCandidate) state.becomeAwareOf(message.view);
 
   const prevView = log.viewOf(message.prevSeqno);
-  if (prevView !== message.prevView) {
+  if (!state.rules.isContinuation(message.prevView, prevView)) {
     if (prevView === 0) refuse(state, from);
     else refuseMismatch(state, from, message);
     return;

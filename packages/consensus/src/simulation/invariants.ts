@@ -59,6 +59,8 @@ export class InvariantChecker {
       this.#checkPrimary(changed, state);
       checkConfigurations(changed, state);
       checkMatches(changed, state, nodes);
+      checkVotes(changed, state, nodes);
+      checkElection(changed, nodes);
     }
     this.#checkQuorum(nodes);
   }
@@ -222,5 +224,25 @@ function checkMatches(
       isTrue || !isKnown,
       "MatchIndexInv: a primary counts only what is on the disk of others",
     );
+  }
+}
+
+/** Whoever a candidate counts has voted for it, in its view. */
+function checkVotes({ id }: ObservedNode, state: RaftState, nodes: readonly ObservedNode[]): void {
+  if (state.leadership !== "Candidate") return;
+  for (const { id: voterId, state: voter } of nodes) {
+    if (voterId === id || voter === undefined || !state.votes.has(voterId)) continue;
+    const hasVoted = voter.view > state.view || voter.votedFor === id;
+    assert(voter.view >= state.view && hasVoted, "VotesGrantedInv: a vote counted is a vote given");
+  }
+}
+
+/** Nobody has entries of a view that its primary does not have. */
+function checkElection({ log }: ObservedNode, nodes: readonly ObservedNode[]): void {
+  const last = log.at(-1);
+  if (last === undefined) return;
+  for (const { state, log: other } of nodes) {
+    if (state?.leadership !== "Leader" || state.view !== last.view) continue;
+    assert(other[last.seqno - 1] === last, "ElectionSafetyInv: a view's entries are its primary's");
   }
 }

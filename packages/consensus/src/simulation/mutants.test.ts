@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { EngineStart } from "../engine.ts";
 import { quorumSize } from "../raft/quorum.ts";
 import { type RaftRules, raftRules } from "../raft/raft-rules.ts";
 import type { RaftSettings } from "../raft/raft-state.ts";
@@ -17,6 +18,7 @@ const seedCountMax = 200;
 interface Mutant {
   readonly rules?: Partial<RaftRules>;
   readonly settings?: Partial<RaftSettings>;
+  readonly changeStart?: (start: EngineStart) => EngineStart;
 }
 
 const union = (configurations: Parameters<RaftRules["isElected"]>[0]): readonly string[] => [
@@ -80,11 +82,56 @@ const others: Readonly<Record<string, Mutant>> = {
         ),
     },
   },
+  "is elected by the newest configuration alone": {
+    rules: {
+      isElected: (configurations, votes) => raftRules.isElected(configurations.slice(-1), votes),
+    },
+  },
+  "is elected by the oldest configuration alone": {
+    rules: {
+      isElected: (configurations, votes) => raftRules.isElected(configurations.slice(0, 1), votes),
+    },
+  },
+  "commits by the newest configuration alone": {
+    rules: {
+      agreedSeqno: (configurations, seqnoOf) =>
+        raftRules.agreedSeqno(configurations.slice(-1), seqnoOf),
+    },
+  },
+  "commits by the oldest configuration alone": {
+    rules: {
+      agreedSeqno: (configurations, seqnoOf) =>
+        raftRules.agreedSeqno(configurations.slice(0, 1), seqnoOf),
+    },
+  },
+  "commits what one node fewer than a majority holds": {
+    rules: {
+      agreedSeqno: (configurations, seqnoOf) =>
+        Math.min(
+          ...configurations.map(({ nodes }) => {
+            const held = nodes.map(seqnoOf).sort((left, right) => left - right);
+            return held[Math.floor((held.length + 1) / 2)] ?? held.at(-1) ?? 0;
+          }),
+        ),
+    },
+  },
+  "appends after an entry that is another": {
+    rules: { isContinuation: (theirs, ours) => ours === theirs || ours > 0 },
+  },
+  "counts votes of other views": { rules: { isVoteOf: () => true } },
+  "forgets its votes in a crash": { changeStart: ({ vote: _, ...start }) => start },
+  "forgets its signatures in a crash": {
+    changeStart: (start) => ({
+      ...start,
+      signatureSeqnos: [],
+      lastSignatureSeqno: start.committedSeqno,
+    }),
+  },
   "promises before the disk has written": { settings: { isDurableAtOnce: true } },
 };
 
 /** What catches the mutant first; undefined when nothing does. */
-function findCatcher({ rules, settings }: Mutant): string | undefined {
+function findCatcher({ rules, settings = {}, changeStart }: Mutant): string | undefined {
   const broken = { ...raftRules, ...rules };
   const caught: string[] = [];
   if (rules !== undefined) {
@@ -96,9 +143,14 @@ function findCatcher({ rules, settings }: Mutant): string | undefined {
       }
     }
   }
+  const options = {
+    rules: broken,
+    settings,
+    ...(changeStart === undefined ? {} : { changeStart }),
+  };
   for (let seed = 1; seed <= seedCountMax; seed++) {
     try {
-      runSimulation({ seed, eventCount: 3000, rules: broken, settings: settings ?? {} });
+      runSimulation({ seed, eventCount: 3000, ...options });
     } catch (error) {
       const [line] = (error as Error).message.split("\n");
       return `simulation, ${line}; scenarios: ${caught.join(" ") || "none"}`;

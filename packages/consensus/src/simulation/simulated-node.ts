@@ -22,6 +22,9 @@ export class SimulatedNode implements ObservedNode {
   retiredNodes: readonly NodeId[] = [];
   /** What an owner has to write before it gives out ids as primary. */
   #primaryView = 0;
+  /** What an owner has to write when a configuration is committed. */
+  #configurationSeqno = 0;
+  #committedNote = 0;
   #vote: { view: number; votedFor: NodeId | undefined } | undefined;
   #writes: Write[] = [];
   /** Entries up to this one are on the disk or on their way. */
@@ -50,6 +53,11 @@ export class SimulatedNode implements ObservedNode {
         this.#writes.push({ kind: "truncate", seqno: rolledBackTo });
         this.#writtenSeqno = rolledBackTo;
       }
+    }
+    const configurationSeqno = this.state?.configurations.active[0]?.seqno ?? 0;
+    if (configurationSeqno !== this.#configurationSeqno) {
+      this.#configurationSeqno = configurationSeqno;
+      this.#committedNote = this.state?.log.committedSeqno ?? 0;
     }
     if (append !== undefined) {
       assert(append.firstSeqno === this.log.length + 1, "appended entries follow the last entry");
@@ -118,7 +126,8 @@ export class SimulatedNode implements ObservedNode {
     const signatures = durable.filter(({ mark }) => mark?.kind === "signature");
     const seqnos = signatures.map(({ seqno }) => seqno);
     const lastSignatureSeqno = seqnos.at(-1) ?? 0;
-    const committed = seqnos.findLast((seqno) => seqno <= committedSeqno) ?? 0;
+    const known = Math.max(committedSeqno, this.#committedNote);
+    const committed = seqnos.findLast((seqno) => seqno <= known) ?? 0;
     const marks = durable.flatMap(({ mark }) => (mark?.kind === "configuration" ? [mark] : []));
     const first = marks.findLastIndex(({ seqno }) => seqno <= committed);
     return {

@@ -4,7 +4,7 @@
  * each event every invariant is checked; in the end the faults stop and the network has to go on.
  */
 import { assert } from "@coco/base";
-import type { Mark, NodeId, Outgoing } from "../engine.ts";
+import type { EngineStart, Mark, NodeId, Outgoing } from "../engine.ts";
 import { MeanBatchSizer } from "../raft/batch-sizer.ts";
 import { newestFirst } from "../raft/peer-table.ts";
 import { RaftEngine } from "../raft/raft-engine.ts";
@@ -22,6 +22,7 @@ export interface SimulationOptions {
   readonly rules?: RaftRules;
   /** For tests that break what the owner promises. */
   readonly settings?: Partial<RaftSettings>;
+  readonly changeStart?: (start: EngineStart) => EngineStart;
 }
 
 export interface SimulationResult {
@@ -30,6 +31,8 @@ export interface SimulationResult {
   readonly lastView: number;
   readonly crashCount: number;
   readonly configurationCount: number;
+  /** Time from the end of all faults to a network that agrees, in election times. */
+  readonly healElections: number;
 }
 
 /** Runs one seed. @throws {Error} with the seed, the violation, and the last events */
@@ -90,13 +93,14 @@ class Simulation {
       });
       this.#act(actionWeights[index]![0]);
     }
-    this.#heal();
+    const healTicks = this.#heal();
     return {
       eventCount: this.#eventCount,
       committedSeqno: this.#checker.committed.length,
       lastView: Math.max(...this.#nodes.map(({ state }) => state?.view ?? 0)),
       crashCount: this.#crashCount,
       configurationCount: this.#configurationCount,
+      healElections: healTicks / electionTicks,
     };
   }
 
@@ -139,7 +143,9 @@ class Simulation {
       observer: undefined,
       ...this.#options.settings,
     };
-    const start = committedSeqno === undefined ? undefined : node.toStart(committedSeqno);
+    const { changeStart = (start: EngineStart) => start } = this.#options;
+    const start =
+      committedSeqno === undefined ? undefined : changeStart(node.toStart(committedSeqno));
     const engine = new RaftEngine(node.id, settings, this.#options.rules ?? raftRules, start);
     node.engine = engine;
     this.#drain(node, [], "start");
@@ -315,10 +321,10 @@ class Simulation {
   }
 
   /** No more faults: what was asked for is done, and all that take part agree. */
-  #heal(): void {
+  #heal(): number {
     this.#sides = undefined;
     for (const node of this.#nodes) this.#restart(node);
-    this.#settle(() => this.#isEven());
+    return this.#settle(() => this.#isEven());
   }
 
   /** Whether a primary has committed all, and every member with it. Asks for what is missing. */
@@ -343,8 +349,10 @@ class Simulation {
     );
   }
 
-  #settle(isDone: () => boolean): void {
-    for (let round = 0; !isDone(); round++) {
+  /** @returns ticks */
+  #settle(isDone: () => boolean): number {
+    let round = 0;
+    for (; !isDone(); round++) {
       assert(round < healRoundMax, "LeaderProp: a network without faults goes on");
       for (const node of this.#nodes) {
         while (node.writeOne()) this.#drain(node, [], "write");
@@ -361,6 +369,7 @@ class Simulation {
         this.#drain(node, [], "tick");
       }
     }
+    return round;
   }
 }
 

@@ -25,7 +25,9 @@ interface NodeStatePort {
   /** True after the first request to stop. */
   readonly isStopping: boolean;
   /** While a ledger is being recovered. */
-  readonly recovery?: { readonly targetSeqno: number; readonly lastRecoveredSeqno: number };
+  readonly recovery?:
+    | { readonly targetSeqno: number; readonly lastRecoveredSeqno: number }
+    | undefined;
   /** PEM. */
   readonly selfSignedCertificate: string;
   /** As in the nodes table; for a node that is not in it yet. */

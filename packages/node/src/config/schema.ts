@@ -242,7 +242,12 @@ const front = section("The part that faces clients: one or more threads for TLS 
 });
 
 const execution = section("Limits of the thread that executes transactions.", {
-  handler_timeout: time("Longest run of one handler of an application.", "1ms", "10min", "5s"),
+  handler_timeout: time(
+    "Longest run of a handler where no vote (set_js_runtime_options) says otherwise.",
+    "1ms",
+    "10min",
+    "5s",
+  ),
   memory: size("Heap of the thread; above it the thread is replaced.", "64MB", "1TB", "2GB"),
 });
 

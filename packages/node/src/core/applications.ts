@@ -39,10 +39,14 @@ import type { Authentication, Dispatcher, HistoricalLookup } from "./dispatcher.
 import type { RunLimits } from "./execution-watch.ts";
 import type { ExecutorData, ExecutorReport } from "./executor-messages.ts";
 import { createExecutorMetrics } from "./executor-metrics.ts";
+import { FormerServices } from "./former-services.ts";
 import { keyToId } from "./identities.ts";
 import type { LedgerDisk } from "./ledger-disk.ts";
 import type { LedgerPipeline } from "./ledger-pipeline.ts";
+import { toHeldSecrets } from "./node-secrets.ts";
 import { CoreNodeServices } from "./node-services.ts";
+import { createRecoveryOpening } from "./recovery-opening.ts";
+import type { ServiceRecovery } from "./service-recovery.ts";
 import type { ServiceState } from "./service-state.ts";
 import type { SnapshotDirectory } from "./snapshot-directory.ts";
 
@@ -58,11 +62,15 @@ export interface ApplicationsOptions {
   readonly log: Log;
   readonly report: (report: ExecutorReport) => void;
   readonly onCertificatesChanged: () => void;
+  /** Something that the supervisor has to know has changed beside the ledger. */
+  readonly onProgress: () => void;
   readonly dispatcherStats: () => Dispatcher<never>["stats"];
   readonly commitWaiterCount: () => number;
 }
 
 export interface ExecutorApplications {
+  /** The service was recovered and its new files are not under their final names yet. */
+  readonly isRecovering: boolean;
   readonly list: readonly Application[];
   readonly historical: HistoricalCache;
   /** PEM, as renewed last. */
@@ -84,12 +92,32 @@ interface CurrentCertificates {
 }
 
 const tickMs = 1000;
+/**
+ * One handler may take this share of the executor's heap at most, whatever the vote allows: V8 can
+ * end the whole process, not only the thread, when a heap runs full too fast.
+ */
+const growthShareMax = 0.25;
 const singletonText = bytesToLatin1(singletonKey);
 
-function createHistorical({ data, state, consensus, log }: ApplicationsOptions): HistoricalCache {
+function createHistorical(
+  { data, state, consensus, log }: ApplicationsOptions,
+  certificates: CurrentCertificates,
+): HistoricalCache {
+  const { crypto, serviceKey, history } = state;
+  const former = new FormerServices({
+    crypto,
+    serviceKey,
+    serviceCertificate: () => certificates.service,
+    identities: history.identities,
+  });
   const { ledgerDirectory, ledgerReadOnlyDirectories, historicalCacheSizeBytes } = data.settings;
   return new HistoricalCache({
-    decoder: { crypto: state.crypto, secrets: () => state.secrets, consensus },
+    decoder: {
+      crypto,
+      secrets: () => state.secrets,
+      consensus,
+      serviceEndorsements: (certificate, txId) => former.endorsementsOf(certificate, txId),
+    },
     // What is committed is on disk, so nothing has to be kept for readers.
     entries: new LedgerEntries({
       directories: [ledgerDirectory, ...ledgerReadOnlyDirectories],
@@ -105,13 +133,19 @@ function createHistorical({ data, state, consensus, log }: ApplicationsOptions):
 function createNodeApiPorts(
   options: ApplicationsOptions,
   historical: HistoricalCache,
+  recovery: ServiceRecovery,
 ): NodeApiPorts {
   const { data, state, consensus } = options;
   const { crypto, nodeId, selfSignedCertificate } = state;
   return {
     node: {
       nodeId,
-      state: "PartOfNetwork",
+      get state() {
+        return recovery.nodeState;
+      },
+      get recovery() {
+        return recovery.progress;
+      },
       startupSeqno: state.startupSeqno,
       isStopping: false,
       selfSignedCertificate,
@@ -129,8 +163,9 @@ function createNodeApiPorts(
 }
 
 function createNodeServices(
-  { data, state, report, onSnapshotRequested }: ApplicationsOptions,
+  { state, report, onSnapshotRequested }: ApplicationsOptions,
   certificates: CurrentCertificates,
+  recovery: () => ServiceRecovery,
 ): CoreNodeServices {
   const { crypto, secrets, serviceKey, writer } = state;
   return new CoreNodeServices({
@@ -140,18 +175,12 @@ function createNodeServices(
     serviceKey,
     certificates: new CertificateServices(crypto, {
       key: serviceKey,
-      subject: data.settings.serviceSubject,
+      subject: state.names.serviceSubject,
       certificate: () => certificates.service,
     }),
+    recovery,
     nowMs: () => Date.now(),
-    onSecretsChanged: () => {
-      const held = secrets.all().map(({ version, key, previousSecretStoredVersion }) => ({
-        version,
-        secret: key,
-        previousStoredVersion: previousSecretStoredVersion,
-      }));
-      report({ kind: "secrets", ledgerSecrets: held });
-    },
+    onSecretsChanged: () => report({ kind: "secrets", ledgerSecrets: toHeldSecrets(secrets) }),
     onSnapshotRequested,
   });
 }
@@ -171,7 +200,8 @@ function createOpenCheck(): (transaction: Transaction) => boolean {
 }
 
 /** The voted limits of handlers, read again only when their row has changed. */
-function createRunLimits({ store }: ServiceState): () => RunLimits {
+function createRunLimits({ data, state }: ApplicationsOptions): () => RunLimits {
+  const { store } = state;
   let lastText: string | undefined;
   let limits: RunLimits | undefined;
   return () => {
@@ -180,7 +210,11 @@ function createRunLimits({ store }: ServiceState): () => RunLimits {
     if (limits === undefined || text !== lastText) {
       const { max_execution_time_ms: timeMs, max_heap_bytes: growthBytesMax } =
         readRuntimeOptions(transaction);
-      limits = { timeMs, growthBytesMax };
+      const { handlerTimeoutMs, memorySizeBytes } = data.settings;
+      limits = {
+        timeMs: text === undefined ? handlerTimeoutMs : timeMs,
+        growthBytesMax: Math.min(growthBytesMax, memorySizeBytes * growthShareMax),
+      };
       lastText = text;
     }
     transaction.discard();
@@ -206,19 +240,31 @@ function followCertificates(
   return certificates.node !== node || certificates.service !== service;
 }
 
+function createAuthenticate({ crypto }: ServiceState): ExecutorApplications["authenticate"] {
+  const authenticator = createAuthenticator({ verifier: crypto });
+  return (endpoint, request, transaction): Authentication => {
+    const input = { request, transaction, nowMs: Date.now() };
+    const result = authenticator.authenticate(endpoint.authnPolicies, input);
+    if (result.kind === "caller") return { kind: "passed", caller: result.caller };
+    return { kind: "refused", response: refusalToResponse(result) };
+  };
+}
+
 export function createApplications(options: ApplicationsOptions): ExecutorApplications {
   const { state, consensus } = options;
   const { crypto, store } = state;
   const certificates = { service: state.serviceCertificate, node: state.nodeCertificate };
-  const historical = createHistorical(options);
+  const historical = createHistorical(options, certificates);
   void installIndexModules(options.data.settings.indexModules ?? [], historical.indexes, {
     source: createCommittedSource(historical),
     log: options.log,
   });
   const guard = createVmGuard();
-  const ports = createNodeApiPorts(options, historical);
   const engine = createSesEngine({ rng: crypto, nowMs: () => Date.now() });
-  const services = createNodeServices(options, certificates);
+  const opening = createRecoveryOpening(options, () => services);
+  const { recovery } = opening;
+  const services = createNodeServices(options, certificates, () => recovery);
+  const ports = createNodeApiPorts(options, historical, recovery);
   const api = { crypto: createAppCrypto(), hash: crypto, nowMs: () => Date.now() };
   const script = createScriptApplication({ engine, api, log: options.log });
   const constitution = createConstitution({
@@ -243,9 +289,11 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     services,
     recovery: services,
   });
-  const authenticator = createAuthenticator({ verifier: crypto });
   const timer = setInterval(() => historical.tick(), tickMs);
   return {
+    get isRecovering() {
+      return opening.isRecovering;
+    },
     list: [
       withCommonEndpoints(script, ports),
       withCommonEndpoints(governance, ports),
@@ -254,21 +302,19 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     historical,
     serviceCertificate: () => certificates.service,
     nodeCertificate: () => certificates.node,
-    authenticate: (endpoint, request, transaction): Authentication => {
-      const input = { request, transaction, nowMs: Date.now() };
-      const result = authenticator.authenticate(endpoint.authnPolicies, input);
-      if (result.kind === "caller") return { kind: "passed", caller: result.caller };
-      return { kind: "refused", response: refusalToResponse(result) };
-    },
+    authenticate: createAuthenticate(state),
     lookUpHistorical: (request) => {
       return lookUpHistoricalState(historical, consensus, store.begin("node"), request);
     },
     isServiceOpen: createOpenCheck(),
-    runLimits: createRunLimits(state),
+    runLimits: createRunLimits(options),
     onAppended: (_, changes) => {
       if (followCertificates(changes, state.nodeId, certificates)) options.onCertificatesChanged();
     },
-    onCommitted: () => historical.indexes.wake(),
+    onCommitted: (seqno) => {
+      opening.onCommitted(seqno);
+      historical.indexes.wake();
+    },
     stop: () => clearInterval(timer),
   };
 }

@@ -50,6 +50,11 @@ export const nodeErrors = defineErrors("node", {
   CommandNotSupported: {
     number: 7508,
     title: "The configuration asks for a command that this version does not have",
-    next: "Use command.type Start",
+    next: "Use command.type Start or Recover",
+  },
+  StillRecovering: {
+    number: 7510,
+    title: "The service is still being recovered",
+    next: "Open it first: its recovery shares and secrets must stay as they are until then",
   },
 });

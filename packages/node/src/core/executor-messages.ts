@@ -23,8 +23,9 @@ export interface ExecutorSettings {
   readonly historicalCacheSizeBytes: number;
   /** URLs of modules that bring index strategies. */
   readonly indexModules?: readonly string[];
-  readonly coseIssuer: { readonly issuer: string; readonly subject: string };
-  readonly serviceSubject: string;
+  /** Undefined, as the subject: those that the recovered service had. */
+  readonly coseIssuer: { readonly issuer: string; readonly subject: string } | undefined;
+  readonly serviceSubject: string | undefined;
   readonly serviceValidityDays: number;
   readonly nodeSubject: string;
   readonly nodeValidityDays: number;
@@ -52,6 +53,8 @@ export interface ExecutorSettings {
 export type ExecutorStart =
   /** A new service. */
   | { readonly kind: "genesis"; readonly genesis: GenesisInfo }
+  /** A service whose nodes are all lost: its ledger, and the PEM of the identity it had. */
+  | { readonly kind: "recover"; readonly previousServiceCertificate: string }
   /** After another executor died: the ledger on disk, and what must be in it. */
   | { readonly kind: "resume"; readonly progress: Progress };
 
@@ -59,6 +62,10 @@ export type ExecutorStart =
 export interface Progress extends NodeCertificates {
   readonly view: number;
   readonly committedSeqno: number;
+  /** Transaction that created the service: 1, or the first one after a recovery. */
+  readonly createSeqno: number;
+  /** The service was recovered and its new files are not under their final names yet. */
+  readonly isRecovering: boolean;
 }
 
 export interface NodeCertificates {
@@ -80,7 +87,10 @@ export interface ExecutorData {
   readonly frontInterfaces: readonly FrontInterfaceFacts[];
   /** Of `watchSizeBytes`: see execution-watch.ts. */
   readonly watchMemory: SharedArrayBuffer;
-  /** Two 64-bit floats, view and committed seqno, for whoever comes after this executor. */
+  /**
+   * Four 64-bit floats for whoever comes after this executor: view, committed seqno, seqno of the
+   * service's creation, 1 while its files have names of a recovery.
+   */
   readonly progressMemory: SharedArrayBuffer;
 }
 

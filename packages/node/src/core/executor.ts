@@ -4,7 +4,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { assert, isCocoError, type Log } from "@coco/base";
-import type { AppRequest, Endpoint } from "@coco/runtime";
+import type { AppRequest, AppResponse, Endpoint } from "@coco/runtime";
 import type { Transaction } from "@coco/store";
 import { RequestBatchReader, type RequestView, ResponseBatchWriter } from "../wire.ts";
 import { createApplications, type ExecutorApplications } from "./applications.ts";
@@ -16,6 +16,7 @@ import { WatchedRuns } from "./execution-watch.ts";
 import type { ExecutorData, ExecutorReport, NodeCertificates } from "./executor-messages.ts";
 import { LedgerDisk } from "./ledger-disk.ts";
 import { LedgerPipeline } from "./ledger-pipeline.ts";
+import { toHeldSecrets } from "./node-secrets.ts";
 import { createServiceState, type ServiceState } from "./service-state.ts";
 import { SnapshotDirectory } from "./snapshot-directory.ts";
 import { SnapshotTaker } from "./snapshot-taker.ts";
@@ -80,6 +81,7 @@ export class Executor {
       onCertificatesChanged: () => {
         report({ kind: "certificates", certificates: this.#certificates() });
       },
+      onProgress: () => this.#noteProgress(),
       dispatcherStats: () => this.#dispatcher.stats,
       commitWaiterCount: () => this.#waiters.count,
     });
@@ -112,11 +114,13 @@ export class Executor {
   }
 
   #begin(): void {
-    const { genesis, engine, nodeId } = this.#state;
+    const { genesis, createSeqno, secrets, engine, nodeId } = this.#state;
     if (genesis !== undefined) {
+      // The secret of a recovered service was made here.
+      this.#report({ kind: "secrets", ledgerSecrets: toHeldSecrets(secrets) });
       this.#pipeline.push({
         view: engine.view,
-        seqno: 1,
+        seqno: createSeqno,
         changes: genesis,
         claimsDigest: undefined,
       });
@@ -137,9 +141,11 @@ export class Executor {
 
   /** In shared memory, because it is read only if this executor dies. */
   #noteProgress(): void {
-    const { engine } = this.#state;
+    const { engine, createSeqno } = this.#state;
     this.#progress[0] = engine.view;
     this.#progress[1] = engine.committed().seqno;
+    this.#progress[2] = createSeqno;
+    this.#progress[3] = this.#applications.isRecovering ? 1 : 0;
   }
 
   /** Takes what else has come meanwhile too: a turn of the event loop costs more than a request. */
@@ -179,7 +185,9 @@ export class Executor {
   }
 
   #respond(front: FrontLink, { request, response, txId }: Answer): void {
-    front.writer.respond(request.sessionId, request.requestId, response, txId);
+    const { sessionId, requestId, method } = request;
+    const lengthShown = method === "HEAD" ? shownLength(response) : undefined;
+    front.writer.respond(sessionId, requestId, response, txId, false, lengthShown);
   }
 
   #post(): void {
@@ -190,10 +198,14 @@ export class Executor {
   }
 
   #createDisk(): LedgerDisk {
-    const { ledgerDirectory: directory, ledgerSync: sync } = this.#data.settings;
+    const { start, settings } = this.#data;
+    const { ledgerDirectory: directory, ledgerSync: sync } = settings;
+    const isRecovering =
+      start.kind === "recover" || (start.kind === "resume" && start.progress.isRecovering);
     return new LedgerDisk({
       directory,
       sync,
+      recoverySeqno: isRecovering ? this.#state.createSeqno : undefined,
       onPersisted: (seqno) => this.#pipeline.persisted(seqno),
       onWritten: (batch) => this.#state.writer.release(batch),
       onError: (error) => this.#fail(nodeErrors.create("DiskFailed", directory, {}, error)),
@@ -202,7 +214,7 @@ export class Executor {
 
   #createPipeline(): LedgerPipeline {
     const { settings } = this.#data;
-    const { crypto, store, engine, writer, nodeKey, serviceKey, nodeId } = this.#state;
+    const { crypto, store, engine, writer, nodeKey, serviceKey, nodeId, names } = this.#state;
     return new LedgerPipeline({
       crypto,
       store,
@@ -214,7 +226,7 @@ export class Executor {
         serviceKey,
         nodeId,
         nodeCertificate: () => this.#applications.nodeCertificate(),
-        coseIssuer: settings.coseIssuer,
+        coseIssuer: names.coseIssuer,
       },
       signatureDelayMs: settings.signatureDelayMs,
       signatureCountMax: settings.signatureCountMax,
@@ -256,9 +268,14 @@ export class Executor {
       store,
       engine,
       writer,
-      canTake: () => true,
+      // Until a recovery has read them, the private tables are not there.
+      canTake: () => !this.#applications.isRecovering,
       push: (transaction) => {
         this.#pipeline.push(transaction);
+        this.#pipeline.flush();
+      },
+      requestSignature: () => {
+        this.#pipeline.requestSignature();
         this.#pipeline.flush();
       },
       log: this.#log,
@@ -309,6 +326,12 @@ export class Executor {
 function createSnapshotDirectory({ settings }: ExecutorData): SnapshotDirectory {
   const { snapshotDirectory, snapshotReadOnlyDirectories } = settings;
   return new SnapshotDirectory([snapshotDirectory, ...snapshotReadOnlyDirectories]);
+}
+
+/** What a HEAD says of the length of the thing that a GET would give. */
+function shownLength({ headers, body }: AppResponse): number | undefined {
+  const length = headers["content-length"];
+  return length !== undefined && body.length === 0 ? Number(length) : undefined;
 }
 
 /** Measures how busy this thread is between calls. */

@@ -24,7 +24,7 @@ function toPeriod(validity: Validity): { notBeforeMs: number; notAfterMs: number
 }
 
 /** Positive 16-byte serial number. */
-function createSerial(crypto: Crypto): Uint8Array {
+export function createSerial(crypto: Crypto): Uint8Array {
   const serial = crypto.bytes(16);
   serial[0] = (serial[0]! & 0x7f) | 0x40;
   return serial;

@@ -6,13 +6,16 @@
 import { mkdirSync } from "node:fs";
 import { type FileHandle, open, rename, truncate, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { FileChange, LedgerBatch, LedgerWrite } from "@coco/store";
+import { type FileChange, type LedgerBatch, type LedgerWrite, parseChunkName } from "@coco/store";
+import { recoverySuffix, settleUnfinishedRecovery } from "./ledger-files.ts";
 
 export type LedgerSync = "batch" | "none";
 
 export interface LedgerDiskOptions {
   readonly directory: string;
   readonly sync: LedgerSync;
+  /** Files from this seqno on have names of a recovery until `finishRecovery`; else undefined. */
+  readonly recoverySeqno: number | undefined;
   /** Everything up to `seqno` is on disk (flushed, when it holds a signature). */
   readonly onPersisted: (seqno: number) => void;
   /** The bytes of a batch are written: its memory may be used again. */
@@ -26,7 +29,10 @@ interface QueuedBatch {
   /** Only signatures commit, so only they must be flushed. */
   readonly hasSignature: boolean;
 }
-type Job = QueuedBatch | { readonly kind: "changes"; readonly changes: readonly FileChange[] };
+type Job =
+  | QueuedBatch
+  | { readonly kind: "changes"; readonly changes: readonly FileChange[] }
+  | { readonly kind: "finishRecovery"; readonly onDone: () => void };
 
 /** Bytes queued for the disk at most; the executor refuses requests above it. */
 const queuedBytesMax = 64 * 1024 * 1024;
@@ -38,16 +44,23 @@ export class LedgerDisk {
   #running: Promise<void> | undefined;
   #open: { readonly name: string; readonly handle: FileHandle } | undefined;
   #failed = false;
+  #recoverySeqno: number | undefined;
   /** Figures for metrics. */
   readonly stats = { flushCount: 0, flushMs: 0, writtenBytes: 0 };
 
   constructor(options: LedgerDiskOptions) {
     this.#options = options;
+    this.#recoverySeqno = options.recoverySeqno;
     mkdirSync(options.directory, { recursive: true });
   }
 
   get isOverloaded(): boolean {
     return this.#queuedBytes > queuedBytesMax;
+  }
+
+  /** Files get the names of a recovery. */
+  get isRecovering(): boolean {
+    return this.#recoverySeqno !== undefined;
   }
 
   /** Work is going on: what comes now will wait. */
@@ -62,6 +75,11 @@ export class LedgerDisk {
 
   pushChanges(changes: readonly FileChange[]): void {
     if (changes.length > 0) this.#push({ kind: "changes", changes });
+  }
+
+  /** Gives the files of a recovery their final names: what is in them is committed for good. */
+  finishRecovery(onDone: () => void): void {
+    this.#push({ kind: "finishRecovery", onDone });
   }
 
   /** Resolves when everything queued so far is on disk. */
@@ -111,6 +129,13 @@ export class LedgerDisk {
     for (const job of jobs) {
       if (job.kind === "changes") {
         for (const change of job.changes) await this.#change(change);
+        continue;
+      }
+      if (job.kind === "finishRecovery") {
+        // The file that is open keeps its descriptor under its new name.
+        settleUnfinishedRecovery(this.#options.directory, "adopt");
+        this.#recoverySeqno = undefined;
+        job.onDone();
         continue;
       }
       for (const write of job.batch.writes) await this.#write(write);
@@ -181,6 +206,9 @@ export class LedgerDisk {
   }
 
   #path(name: string): string {
-    return join(this.#options.directory, name);
+    const path = join(this.#options.directory, name);
+    if (this.#recoverySeqno === undefined) return path;
+    const startSeqno = parseChunkName(name)?.startSeqno ?? 0;
+    return startSeqno >= this.#recoverySeqno ? path + recoverySuffix : path;
   }
 }

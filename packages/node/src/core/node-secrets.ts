@@ -5,6 +5,7 @@
 
 import type { CurveName } from "@coco/base/node";
 import { generateEncryptionKey, generateSigningKey } from "@coco/base/node";
+import type { LedgerSecrets } from "@coco/store";
 
 export interface HeldLedgerSecret {
   /** First seqno that is encrypted with it. */
@@ -27,10 +28,14 @@ export interface NodeSecrets {
   readonly ledgerSecrets: readonly HeldLedgerSecret[];
 }
 
-/** Secrets of the first node of a new service. */
+/**
+ * Fresh keys for a node and for a service.
+ * @param ledgerSecrets none when a service is recovered: its first one begins where the old ledger
+ *   ends, so the executor that reads the ledger makes it
+ */
 export function generateNodeSecrets(
   curve: CurveName,
-  randomBytes: (lengthBytes: number) => Uint8Array,
+  ledgerSecrets: readonly HeldLedgerSecret[],
 ): NodeSecrets {
   const encryption = generateEncryptionKey();
   return {
@@ -38,6 +43,15 @@ export function generateNodeSecrets(
     nodeEncryptionKeyPem: encryption.privatePem,
     nodeEncryptionPublicPem: encryption.publicPem,
     serviceKeyPem: generateSigningKey("secp384r1").toPem(),
-    ledgerSecrets: [{ version: 1, secret: randomBytes(32), previousStoredVersion: undefined }],
+    ledgerSecrets,
   };
+}
+
+/** As the supervisor keeps them for the next executor. */
+export function toHeldSecrets(secrets: LedgerSecrets): readonly HeldLedgerSecret[] {
+  return secrets.all().map(({ version, key, previousSecretStoredVersion }) => ({
+    version,
+    secret: key,
+    previousStoredVersion: previousSecretStoredVersion,
+  }));
 }

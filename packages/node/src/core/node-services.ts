@@ -1,10 +1,10 @@
 /** What governance asks of the node: ledger secrets, recovery shares, certificates, the ledger. */
-import { bytesToBase64, type Crypto, signCoseSign1 } from "@coco/base";
+import type { Crypto } from "@coco/base";
 import type { SigningKey } from "@coco/base/node";
 import {
   beginServiceOpening,
+  clearSubmittedShares,
   governanceTables,
-  internalTables,
   markServiceOpen,
   type NodeServices,
   planRecoveryShares,
@@ -25,6 +25,8 @@ import {
 } from "@coco/store";
 import type { CertificateServices } from "./certificate-services.ts";
 import { nodeErrors } from "./errors.ts";
+import { endorseIdentity } from "./identity-endorsement.ts";
+import type { ServiceRecovery } from "./service-recovery.ts";
 
 export interface NodeServiceOptions {
   readonly crypto: Crypto;
@@ -32,15 +34,12 @@ export interface NodeServiceOptions {
   readonly writer: () => LedgerWriter;
   readonly serviceKey: SigningKey;
   readonly certificates: CertificateServices;
+  readonly recovery: () => ServiceRecovery;
   readonly nowMs: () => number;
   /** A new ledger secret is in force: the supervisor has to keep it. */
   readonly onSecretsChanged: () => void;
   readonly onSnapshotRequested: () => void;
 }
-
-/** Label of CWT claims and of issued-at in a COSE header. @source RFC 9597, RFC 8392 */
-const cwtClaims = 15;
-const issuedAt = 6;
 
 export class CoreNodeServices implements NodeServices, RecoveryServices {
   readonly #options: NodeServiceOptions;
@@ -51,6 +50,7 @@ export class CoreNodeServices implements NodeServices, RecoveryServices {
 
   /** The new secret comes into force with the transaction after this one. */
   triggerLedgerRekey(transaction: Transaction): void {
+    this.#assertRecovered();
     const { crypto, secrets, onSecretsChanged } = this.#options;
     const previousSecretStoredVersion = transaction
       .table(ledgerTable.historicalSecret)
@@ -84,11 +84,38 @@ export class CoreNodeServices implements NodeServices, RecoveryServices {
     put(transaction, ledgerTable.recoveryShares, this.#createShares(transaction, latest));
     const historical = createHistoricalSecret({ crypto, latest, nextVersion: latest.version });
     put(transaction, ledgerTable.historicalSecret, historical);
-    this.#endorseOwnIdentity(transaction);
+    endorseIdentity(transaction, this.#options.serviceKey, this.#options.nowMs());
     markServiceOpen(transaction);
   }
 
+  /**
+   * Opens a service whose private ledger was read: shares of the new secret, which now opens the
+   * old ones too, and the endorsement of the former identity.
+   * @throws {CocoError} TooFewRecoveryMembers, BadServiceState, StartFailed
+   */
+  openRecoveredService(transaction: Transaction): void {
+    const { crypto, secrets, serviceKey, nowMs, onSecretsChanged } = this.#options;
+    const latest = this.#latest();
+    const previous = secrets.all().at(-2);
+    clearSubmittedShares(transaction);
+    put(transaction, ledgerTable.recoveryShares, this.#createShares(transaction, latest));
+    const previousSecretStoredVersion = transaction
+      .table(ledgerTable.historicalSecret)
+      .versionOf(singletonKey);
+    const nextVersion = latest.version;
+    const record = { crypto, latest, previous, previousSecretStoredVersion, nextVersion };
+    put(transaction, ledgerTable.historicalSecret, createHistoricalSecret(record));
+    endorseIdentity(transaction, serviceKey, nowMs());
+    markServiceOpen(transaction);
+    this.triggerLedgerChunk(transaction);
+    transaction.afterCommit((seqno) => {
+      secrets.recordStored(latest.version, seqno);
+      onSecretsChanged();
+    });
+  }
+
   triggerRecoverySharesRefresh(transaction: Transaction): void {
+    this.#assertRecovered();
     const shares = this.#createShares(transaction, this.#latest());
     put(transaction, ledgerTable.recoveryShares, shares);
   }
@@ -118,7 +145,7 @@ export class CoreNodeServices implements NodeServices, RecoveryServices {
   }
 
   isReadingPrivateLedger(): boolean {
-    return false;
+    return this.#options.recovery().isReading;
   }
 
   sealSubmittedShare(_transaction: Transaction, share: Uint8Array): Uint8Array {
@@ -126,8 +153,13 @@ export class CoreNodeServices implements NodeServices, RecoveryServices {
     return sealForTable(crypto, this.#latest().key, crypto.bytes(12), share);
   }
 
-  initiatePrivateRecovery(): void {
-    throw nodeErrors.create("NotRecovering");
+  initiatePrivateRecovery(transaction: Transaction): void {
+    this.#options.recovery().initiate(transaction);
+  }
+
+  /** Shares of the new secret would take the place of those that open the old ledger. */
+  #assertRecovered(): void {
+    if (!this.#options.recovery().isDone) throw nodeErrors.create("StillRecovering");
   }
 
   #latest(): LedgerSecret {
@@ -150,25 +182,6 @@ export class CoreNodeServices implements NodeServices, RecoveryServices {
       ...owners.map(toMember("Owner")),
     ];
     return createRecoveryShares({ crypto: this.#options.crypto, latest, members, threshold });
-  }
-
-  /** The first link of the chain that later recoveries extend: the identity endorses itself. */
-  #endorseOwnIdentity(transaction: Transaction): void {
-    const { serviceKey, nowMs } = this.#options;
-    const begin = governanceTables.serviceInfo.get(transaction)?.current_service_create_txid;
-    if (begin === undefined)
-      throw nodeErrors.create("StartFailed", "the service has no create txid");
-    const headers = new Map<number | string, Map<number | string, number | string>>([
-      [cwtClaims, new Map([[issuedAt, Math.floor(nowMs() / 1000)]])],
-      ["ccf.v1", new Map([["epoch.start.txid", begin]])],
-    ]);
-    const payload = serviceKey.publicKey;
-    const endorsement = signCoseSign1({ signer: serviceKey, headers, payload });
-    internalTables.previousIdentityEndorsement.set(transaction, {
-      endorsement: bytesToBase64(endorsement),
-      endorsement_epoch_begin: begin,
-      endorsing_key: bytesToBase64(serviceKey.publicKey),
-    });
   }
 }
 

@@ -13,6 +13,14 @@ const app = {
           forwarding_required: "always",
           interpreter_reuse: { key: "app" },
         },
+        put: {
+          js_module: "app.js",
+          js_function: "write",
+          mode: "readwrite",
+          authn_policies: ["user_cert"],
+          forwarding_required: "always",
+          respond_after_commit: true,
+        },
         get: {
           js_module: "app.js",
           js_function: "read",
@@ -57,6 +65,14 @@ describe("one node", () => {
     expect(written.headers["x-ms-ccf-transaction-id"]).toMatch(/^2\.\d+$/);
     const read = await node.get("/app/log/private?id=1", node.user);
     expect(read.json()).toEqual({ msg: "hello" });
+  });
+
+  test("goal: an endpoint can answer only when its transaction is committed", async () => {
+    const body = JSON.stringify({ id: 3, msg: "late" });
+    const written = await node.request("PUT", "/app/log/private", { body, as: node.user });
+    const txId = written.headers["x-ms-ccf-transaction-id"];
+    const status = await node.get(`/node/tx?transaction_id=${txId}`);
+    expect(status.json().status).toBe("Committed");
   });
 
   test("goal: an answer can wait for commit and bring the receipt", async () => {

@@ -1,6 +1,6 @@
 /** A running node for tests: members, users, signed governance messages, plain HTTPS. */
 import { createHash, X509Certificate } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { Agent, request as httpsRequest } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import {
   generateSigningKey,
   type SigningKey,
 } from "@coco/base/node";
+import { type AuditReport, auditLedger } from "@coco/store";
 import { type RunningNode, startNode } from "./start-node.ts";
 
 const crypto = createNodeCrypto();
@@ -54,6 +55,12 @@ export interface TestNodeOptions {
   readonly configuration?: Readonly<Record<string, unknown>>;
   readonly isSandbox?: boolean;
   readonly snapshotTxCount?: number;
+  /** Members with keys that exist already. */
+  readonly members?: readonly TestIdentity[];
+  /** Where a ledger may be; a new one by default. */
+  readonly directory?: string;
+  /** Default: start a new service. */
+  readonly command?: Readonly<Record<string, unknown>>;
 }
 
 export class TestNode {
@@ -67,9 +74,11 @@ export class TestNode {
 
   constructor(options: TestNodeOptions = {}) {
     this.#options = options;
-    this.directory = mkdtempSync(join(tmpdir(), "coco-node-"));
+    this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "coco-node-"));
     const count = options.memberCount ?? 1;
-    this.members = Array.from({ length: count }, (_, index) => createIdentity(`member${index}`));
+    this.members =
+      options.members ??
+      Array.from({ length: count }, (_, index) => createIdentity(`member${index}`));
     this.user = createIdentity("user0");
   }
 
@@ -103,6 +112,7 @@ export class TestNode {
         type: "Start",
         service_certificate_file: join(this.directory, "service_cert.pem"),
         start: { constitution_files: [], members },
+        ...this.#options.command,
       },
       ledger: { directory: this.ledgerDirectory },
       snapshots: {
@@ -125,6 +135,17 @@ export class TestNode {
     for (const agent of this.#agents.values()) agent.destroy();
     await this.#node?.stop();
     this.#node = undefined;
+  }
+
+  /** Audits the ledger on disk as anybody would. */
+  audit(serviceCertificate: string): AuditReport {
+    const files = readdirSync(this.ledgerDirectory).map((name) => {
+      const bytes = readFileSync(join(this.ledgerDirectory, name));
+      const read = (offset: number, lengthBytes: number) =>
+        new Uint8Array(bytes.subarray(offset, offset + lengthBytes));
+      return { name, sizeBytes: bytes.length, read };
+    });
+    return auditLedger(files, { crypto, serviceCertificate });
   }
 
   request(

@@ -1,11 +1,30 @@
-/** How the executor comes by its state: a new service, or the ledger of a dead predecessor. */
-import { assert, bytesToHex, type Crypto, type Log, utf8ToBytes } from "@coco/base";
+/**
+ * How the executor comes by its state: a new service, the ledger of a dead predecessor, or the
+ * ledger of a service that is to be recovered.
+ */
+import {
+  assert,
+  bytesToHex,
+  type Crypto,
+  type Log,
+  parseCertificate,
+  utf8ToBytes,
+} from "@coco/base";
 import { createNodeCrypto, pemToSigningKey, type SigningKey } from "@coco/base/node";
 import { createSingleNodeEngine, type Engine } from "@coco/consensus";
-import { createGenesis, type NodeInfo } from "@coco/governance";
-import { type Changes, createStore, LedgerSecrets, LedgerWriter, type Store } from "@coco/store";
+import { createGenesis, type GenesisInfo, type NodeInfo } from "@coco/governance";
+import {
+  type Changes,
+  createMerkleTree,
+  createStore,
+  LedgerSecrets,
+  LedgerWriter,
+  type Store,
+  type TxId,
+  txIdToText,
+} from "@coco/store";
 import { createVirtualEvidence, evidenceToQuoteInfo, virtualMeasurement } from "@coco/tee";
-import type { ExecutorData } from "./executor-messages.ts";
+import type { ExecutorData, ExecutorSettings, Progress } from "./executor-messages.ts";
 import {
   createNodeRequest,
   createSelfSignedNodeCertificate,
@@ -14,7 +33,11 @@ import {
   keyToId,
   toSubjectAltNames,
 } from "./identities.ts";
-import { replayLedger, sealOpenChunk } from "./ledger-replay.ts";
+import { listLedgerFiles, sealOpenChunk } from "./ledger-files.ts";
+import { LedgerHistory } from "./ledger-history.ts";
+import { type ReplayStart, replayLedger } from "./ledger-replay.ts";
+import { recoverPublicLedger } from "./public-recovery.ts";
+import { findServiceNames, type ServiceNames } from "./service-names.ts";
 import { loadLatestSnapshot } from "./snapshot-loading.ts";
 
 export interface ServiceState {
@@ -30,8 +53,16 @@ export interface ServiceState {
   /** PEM, as at the start; proposals may renew them. */
   readonly serviceCertificate: string;
   readonly nodeCertificate: string;
-  /** The genesis transaction, which has to go to the ledger. */
+  /** The transaction that creates the service, when it has to go to the ledger yet. */
   readonly genesis: Changes | undefined;
+  /** Its seqno, also when it is in the ledger already; 1 unless the service was recovered. */
+  readonly createSeqno: number;
+  /** Root over the transactions before it, which a recovery reads again. */
+  readonly formerRoot: Uint8Array;
+  /** Whether the store holds private tables from before `createSeqno`. */
+  readonly isPrivateRead: boolean;
+  readonly history: LedgerHistory;
+  readonly names: ServiceNames;
   /** Seqno of the snapshot from which the state was made; 0 without one. */
   readonly startupSeqno: number;
 }
@@ -66,22 +97,122 @@ export function createServiceState(data: ExecutorData, log: Log): ServiceState {
       { notBeforeMs: data.settings.startTimeMs - clockToleranceMs, validityDays: 365 },
     ),
   };
-  return data.start.kind === "genesis"
-    ? beginService(data, identity)
-    : resumeService(data, identity, log);
+  switch (data.start.kind) {
+    case "genesis":
+      return beginService(data, identity, data.start.genesis);
+    case "recover":
+      return recoverService(data, identity, data.start.previousServiceCertificate);
+    case "resume":
+      return resumeService(data, identity, data.start.progress, log);
+  }
 }
+
+type CreatedService = Pick<
+  ServiceState,
+  "serviceCertificate" | "nodeCertificate" | "genesis" | "createSeqno" | "names"
+>;
 
 type Identity = Pick<
   ServiceState,
   "crypto" | "nodeKey" | "serviceKey" | "secrets" | "nodeId" | "selfSignedCertificate"
 >;
 
-function beginService(data: ExecutorData, identity: Identity): ServiceState {
-  const { settings, start } = data;
-  assert(start.kind === "genesis", "a new service has a genesis");
-  const { crypto, nodeKey, serviceKey, nodeId, secrets } = identity;
+function beginService(data: ExecutorData, identity: Identity, genesis: GenesisInfo): ServiceState {
+  const { crypto, nodeId, secrets } = identity;
+  const store = createStore();
+  const engine = createSingleNodeEngine({ nodeId, pendingCountMax: Number.MAX_SAFE_INTEGER });
+  const { chunkSizeBytes } = data.settings;
+  const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes });
+  const formerRoot = writer.tree.root();
+  const history = new LedgerHistory();
+  const base = { ...identity, store, engine, writer, formerRoot, history };
+  const state = { ...base, isPrivateRead: true, startupSeqno: 0 };
+  return { ...state, ...createService(data, identity, store, engine, { genesis }) };
+}
+
+/** A recovered service goes on this many views after the last one. @source CCF */
+const viewsOfRecovery = 2;
+
+/** @throws {CocoError} of the audit of the ledger, when it is not what it should be */
+function recoverService(
+  data: ExecutorData,
+  identity: Identity,
+  previousServiceCertificate: string,
+): ServiceState {
+  const { crypto, nodeId, secrets } = identity;
+  const { settings } = data;
+  const recovered = recoverPublicLedger({
+    directories: toLedgerDirectories(settings),
+    crypto,
+    previousServiceCertificate,
+  });
+  const { store, tree, lastTxId, history } = recovered;
+  const engine = continueEngine(nodeId, history, lastTxId, lastTxId.view + viewsOfRecovery);
+  const formerRoot = tree.root();
+  // The secrets of the service are known only by their shares; what follows has a new one.
+  secrets.add({ version: lastTxId.seqno + 1, key: crypto.bytes(32) });
+  const { chunkSizeBytes } = settings;
+  const writer = new LedgerWriter({ crypto, secrets, lastTxId, tree, chunkSizeBytes });
+  const base = { ...identity, store, engine, writer, formerRoot, history };
+  const state = { ...base, isPrivateRead: false, startupSeqno: 0 };
+  const service = { genesis: undefined, previousCreateTxId: findCreateTxId(history) };
+  return { ...state, ...createService(data, identity, store, engine, service) };
+}
+
+/** Where the ledger first names the key of its last service; renewals keep the key. */
+function findCreateTxId({ identities }: LedgerHistory): string | undefined {
+  const keyOf = (pem: string) => bytesToHex(parseCertificate(pem).publicKey);
+  const last = identities.at(-1);
+  if (last === undefined) return undefined;
+  const key = keyOf(last.certificate);
+  const first = identities.find(({ certificate }) => keyOf(certificate) === key);
+  return first && txIdToText(first.txId);
+}
+
+function toLedgerDirectories(settings: ExecutorSettings): readonly string[] {
+  return [settings.ledgerDirectory, ...settings.ledgerReadOnlyDirectories];
+}
+
+/** An engine that goes on after `lastTxId`, which is signed, in `view` at least. */
+function continueEngine(
+  nodeId: string,
+  history: LedgerHistory,
+  lastTxId: TxId,
+  viewMin: number,
+): Engine {
+  const engine = createSingleNodeEngine({
+    nodeId,
+    pendingCountMax: Number.MAX_SAFE_INTEGER,
+    start: {
+      viewFirstSeqnos: history.toViewFirstSeqnos(),
+      lastSeqno: lastTxId.seqno,
+      lastSignatureSeqno: lastTxId.seqno,
+      committedSeqno: lastTxId.seqno,
+      configurations: [{ kind: "configuration", seqno: 1, nodes: [nodeId] }],
+    },
+  });
+  while (engine.view < viewMin) engine.newView();
+  engine.drain();
+  return engine;
+}
+
+/** Writes the first transaction of a new or of a recovered service. */
+function createService(
+  data: ExecutorData,
+  identity: Identity,
+  store: Store,
+  engine: Engine,
+  origin: {
+    readonly genesis: GenesisInfo | undefined;
+    readonly previousCreateTxId?: string | undefined;
+  },
+): CreatedService {
+  const { settings } = data;
+  const { genesis, previousCreateTxId } = origin;
+  const { crypto, nodeKey, serviceKey, nodeId } = identity;
+  const names = findServiceNames(settings, store);
   const notBeforeMs = settings.startTimeMs - clockToleranceMs;
-  const serviceCertificate = createServiceCertificate(crypto, serviceKey, settings.serviceSubject, {
+  const serviceCertificate = createServiceCertificate(crypto, serviceKey, names.serviceSubject, {
     notBeforeMs,
     validityDays: settings.serviceValidityDays,
   });
@@ -93,8 +224,7 @@ function beginService(data: ExecutorData, identity: Identity): ServiceState {
     { key: serviceKey, certificate: serviceCertificate },
     { notBeforeMs, validityDays: settings.nodeValidityDays },
   );
-  const store = createStore();
-  const engine = createSingleNodeEngine({ nodeId, pendingCountMax: Number.MAX_SAFE_INTEGER });
+  const createSeqno = store.seqno + 1;
   const transaction = store.begin("node");
   // Virtual nodes of one version say the same of themselves, so that they can form a network.
   const hostData = crypto.sha256(utf8ToBytes(`coco ${settings.softwareVersion}`));
@@ -104,20 +234,18 @@ function beginService(data: ExecutorData, identity: Identity): ServiceState {
     nodeCertificate,
     serviceCertificate,
     serviceData: settings.serviceData,
-    createTxId: `${engine.view}.1`,
+    createTxId: `${engine.view}.${createSeqno}`,
     platform: {
       format: "Insecure_Virtual",
       measurement: virtualMeasurement,
       hostData: bytesToHex(hostData),
     },
-    genesis: start.genesis,
+    ...(genesis && { genesis }),
+    ...(previousCreateTxId !== undefined && { previousCreateTxId }),
   });
   const result = store.commit(transaction);
-  assert(result.kind === "committed" && result.seqno === 1, "the genesis is the first transaction");
-  const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes: settings.chunkSizeBytes });
-  const genesis = result.changes;
-  const certificates = { serviceCertificate, nodeCertificate };
-  return { ...identity, store, engine, writer, ...certificates, genesis, startupSeqno: 0 };
+  assert(result.kind === "committed" && result.seqno === createSeqno, "nothing else runs yet");
+  return { serviceCertificate, nodeCertificate, genesis: result.changes, createSeqno, names };
 }
 
 function createNodeInfo(
@@ -142,48 +270,31 @@ function createNodeInfo(
   };
 }
 
-function resumeService(data: ExecutorData, identity: Identity, log: Log): ServiceState {
-  const { settings, start } = data;
-  assert(start.kind === "resume", "a resumed service has made progress");
+function resumeService(
+  data: ExecutorData,
+  identity: Identity,
+  progress: Progress,
+  log: Log,
+): ServiceState {
+  const { settings } = data;
   const { crypto, secrets, serviceKey, nodeId } = identity;
-  const { progress } = start;
-  const directory = settings.ledgerDirectory;
-  sealOpenChunk(directory);
-  const snapshot = loadLatestSnapshot({
-    directories: [settings.snapshotDirectory, ...settings.snapshotReadOnlyDirectories],
-    crypto,
-    secrets,
-    serviceCertificate: progress.serviceCertificate,
-    log,
-  });
-  const store = createStore(snapshot?.contents);
-  const { lastTxId, tree, views } = replayLedger({
-    directory,
+  const { createSeqno, committedSeqno } = progress;
+  const directories = toLedgerDirectories(settings);
+  sealOpenChunk(listLedgerFiles(directories, "include"));
+  const start = findReplayStart(data, identity, progress, log);
+  const store = createStore(start?.contents);
+  const { lastTxId, tree, history } = replayLedger({
+    directories,
     crypto,
     secrets,
     store,
-    start: snapshot,
+    start,
     servicePublicKey: serviceKey.publicKey,
-    committedSeqno: progress.committedSeqno,
-  });
-  const viewFirstSeqnos: number[] = [];
-  for (const { view, seqno } of views) {
-    while (viewFirstSeqnos.length < view) viewFirstSeqnos.push(seqno);
-  }
-  const engine = createSingleNodeEngine({
-    nodeId,
-    pendingCountMax: Number.MAX_SAFE_INTEGER,
-    start: {
-      viewFirstSeqnos,
-      lastSeqno: lastTxId.seqno,
-      lastSignatureSeqno: lastTxId.seqno,
-      committedSeqno: lastTxId.seqno,
-      configurations: [{ kind: "configuration", seqno: 1, nodes: [nodeId] }],
-    },
+    createSeqno,
+    committedSeqno,
   });
   // The predecessor may have given out ids of this view that are lost now: use a higher one.
-  while (engine.view <= progress.view) engine.newView();
-  engine.drain();
+  const engine = continueEngine(nodeId, history, lastTxId, progress.view + 1);
   const { chunkSizeBytes } = settings;
   const writer = new LedgerWriter({ crypto, secrets, lastTxId, tree, chunkSizeBytes });
   const { serviceCertificate, nodeCertificate } = progress;
@@ -195,6 +306,27 @@ function resumeService(data: ExecutorData, identity: Identity, log: Log): Servic
     serviceCertificate,
     nodeCertificate,
     genesis: undefined,
-    startupSeqno: snapshot?.txId.seqno ?? 0,
+    createSeqno,
+    formerRoot: createSeqno === 1 ? createMerkleTree().root() : tree.root(createSeqno),
+    isPrivateRead: (secrets.all()[0]?.version ?? 0) < createSeqno || createSeqno === 1,
+    history,
+    names: findServiceNames(settings, store),
+    startupSeqno: start?.txId.seqno ?? 0,
   };
+}
+
+/**
+ * Our own last snapshot, which makes starting again fast. A service that was recovered reads its
+ * whole ledger: the identities that it had before stand only there.
+ */
+function findReplayStart(
+  { settings }: ExecutorData,
+  { crypto, secrets }: Identity,
+  { createSeqno, serviceCertificate }: Progress,
+  log: Log,
+): ReplayStart | undefined {
+  if (createSeqno !== 1) return undefined;
+  const { snapshotDirectory, snapshotReadOnlyDirectories } = settings;
+  const directories = [snapshotDirectory, ...snapshotReadOnlyDirectories];
+  return loadLatestSnapshot({ directories, crypto, secrets, serviceCertificate, log });
 }

@@ -39,6 +39,8 @@ export interface SnapshotTakerOptions {
   readonly canTake: () => boolean;
   /** Takes the evidence to the ledger. */
   readonly push: (transaction: ExecutedTransaction) => void;
+  /** Has one made even when nothing else is to be signed. */
+  readonly requestSignature: () => void;
   readonly log: Log;
 }
 
@@ -207,6 +209,8 @@ export class SnapshotTaker {
     this.#current = undefined;
     const { sizeBytes, rowCount, holdMsMax } = written;
     log("info", "snapshot taken", { name, sizeBytes, rowCount, holdMsMax: round(holdMsMax) });
+    // The signature that the request came with found this snapshot still under way.
+    if (this.#isRequested && !this.#isStopped) this.#options.requestSignature();
   }
 
   #run(snapshot: Snapshot, work: () => Promise<void>): void {

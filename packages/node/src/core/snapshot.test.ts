@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Worker } from "node:worker_threads";
 import { isCocoError } from "@coco/base";
 import { createNodeCrypto, generateSigningKey } from "@coco/base/node";
 import {
@@ -14,11 +15,24 @@ import {
   SecretRecordCollector,
   type Store,
 } from "@coco/store";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { createServiceCertificate } from "./identities.ts";
 import { replayLedger } from "./ledger-replay.ts";
 import { TestNode } from "./node.testing.ts";
 import { loadLatestSnapshot, loadSnapshot } from "./snapshot-loading.ts";
+
+/** Threads that were started, so that a test can kill one. */
+const threads = vi.hoisted((): { worker: Worker; name: string | undefined }[] => []);
+vi.mock("node:worker_threads", async (importOriginal) => {
+  const original = await importOriginal<typeof import("node:worker_threads")>();
+  class KnownWorker extends original.Worker {
+    constructor(...args: ConstructorParameters<typeof original.Worker>) {
+      super(...args);
+      threads.push({ worker: this, name: args[1]?.name });
+    }
+  }
+  return { ...original, Worker: KnownWorker };
+});
 
 const crypto = createNodeCrypto();
 
@@ -33,10 +47,6 @@ const source = `
   export function get(request) {
     const value = ccf.kv["records"].get(ccf.strToBuf(request.query.split("=")[1]));
     return value === undefined ? { statusCode: 404 } : { body: ccf.bufToStr(value) };
-  }
-  export function die() {
-    const all = [];
-    for (let index = 0; ; index++) all.push("x".repeat(1000) + index);
   }`;
 
 const endpoint = (name: string, mode = "readwrite") => ({
@@ -52,7 +62,6 @@ const app = {
     endpoints: {
       "/put": { post: endpoint("put") },
       "/get": { get: endpoint("get", "readonly") },
-      "/die": { post: endpoint("die") },
     },
   },
   modules: [{ name: "app.js", module: source }],
@@ -79,7 +88,10 @@ async function until(check: () => boolean | Promise<boolean>, timeoutMs = 20_000
 async function put(node: TestNode, from: number, to: number): Promise<void> {
   for (let index = from; index < to; index += 10) {
     const writes = Array.from({ length: Math.min(10, to - index) }, (_, at) =>
-      node.post("/app/put", { key: `key${index + at}`, value: `value ${index + at}` }),
+      node.request("POST", "/app/put", {
+        body: JSON.stringify({ key: `key${index + at}`, value: `value ${index + at}` }),
+        headers: { "x-coco-wait": "committed" },
+      }),
     );
     for (const { status } of await Promise.all(writes)) expect(status).toBe(200);
   }
@@ -180,10 +192,11 @@ describe("snapshots of a running node", () => {
     const names = committedSnapshots(node);
     const { publicKey } = crypto.parse(serviceCertificate);
     const common = {
-      directory: node.ledgerDirectory,
+      directories: [node.ledgerDirectory],
       crypto,
       secrets,
       servicePublicKey: publicKey,
+      createSeqno: 1,
       committedSeqno: 0,
     };
     const whole = createStore();
@@ -194,6 +207,7 @@ describe("snapshots of a running node", () => {
       const store = createStore(start.contents);
       const result = replayLedger({ ...common, store, start });
       expect(result.lastTxId).toEqual(replayed.lastTxId);
+      expect(result.history.views).toEqual(replayed.history.views);
       expect(result.tree.root()).toEqual(replayed.tree.root());
       expect(result.tree.serialise(result.tree.leafCount - 1)).toEqual(
         replayed.tree.serialise(replayed.tree.leafCount - 1),
@@ -292,19 +306,10 @@ describe("snapshots of a running node", () => {
 });
 
 describe("an executor that dies", () => {
-  const node = new TestNode({
-    snapshotTxCount: 40,
-    configuration: { execution: { handler_timeout: "5s", memory: "256MB" } },
-  });
+  const node = new TestNode({ snapshotTxCount: 40 });
   beforeAll(async () => {
     await node.start();
     await node.open(app);
-    const limits = {
-      max_heap_bytes: 2 ** 31,
-      max_stack_bytes: 1024 * 1024,
-      max_execution_time_ms: 30_000,
-    };
-    await node.propose([{ name: "set_js_runtime_options", args: limits }]);
     await put(node, 0, 100);
     await until(() => committedSnapshots(node).length >= 1);
     await put(node, 100, 110);
@@ -314,7 +319,8 @@ describe("an executor that dies", () => {
   // Goal: the next one starts from the snapshot, has everything, and takes further snapshots.
   test("is followed by one that starts from the snapshot", async () => {
     const before = committedSnapshots(node);
-    await node.post("/app/die", {}).catch(() => undefined);
+    const isExecutor = ({ name }: (typeof threads)[number]) => name?.startsWith("coco-executor");
+    await threads.findLast(isExecutor)?.worker.terminate();
     await until(async () => (await node.get("/app/get?key=key109")).body === "value 109");
     const state = (await node.get("/node/state")).json();
     expect(before.map((name) => Number(name.split("_")[1]))).toContain(state.startup_seqno);

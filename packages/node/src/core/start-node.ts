@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { url as inspectorUrl, open as openInspector } from "node:inspector";
 import { dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { Rng } from "@coco/base";
 import { createNodeCrypto } from "@coco/base/node";
 import {
   concatenateConstitution,
@@ -13,6 +14,7 @@ import {
 } from "@coco/governance";
 import { parseChunkName } from "@coco/store";
 import type {
+  CommandConfiguration,
   NodeConfiguration,
   RpcInterfaceConfiguration,
   StartConfiguration,
@@ -23,8 +25,8 @@ import { defaultFrontLimits } from "../front/front-options.ts";
 import { createLog } from "../log.ts";
 import { softwareVersion } from "../version.ts";
 import { nodeErrors } from "./errors.ts";
-import type { ExecutorSettings } from "./executor-messages.ts";
-import { generateNodeSecrets } from "./node-secrets.ts";
+import type { ExecutorSettings, ExecutorStart } from "./executor-messages.ts";
+import { generateNodeSecrets, type HeldLedgerSecret } from "./node-secrets.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** A whole head may be this many times as large as one header. */
@@ -73,11 +75,11 @@ export async function startNode(
     write: options.log,
   });
   const { command } = configuration;
-  if (command.type !== "Start") {
+  if (command.type === "Join") {
     throw nodeErrors.create("CommandNotSupported", `command.type ${command.type}`);
   }
   const ledgerDirectory = resolve(configuration.ledger.directory);
-  checkLedgerDirectory(ledgerDirectory);
+  if (command.type === "Start") checkLedgerDirectory(ledgerDirectory);
   const isSandbox = options.isSandbox ?? false;
   const inspectUrl = openDebugger(options.inspectPort);
   const crypto = createNodeCrypto();
@@ -87,8 +89,8 @@ export async function startNode(
       ...toSettings(configuration, command, ledgerDirectory, isSandbox),
       indexModules: (options.indexModules ?? []).map((path) => pathToFileURL(path).href),
     },
-    start: { kind: "genesis", genesis: toGenesis(command, isSandbox) },
-    secrets: generateNodeSecrets(curve, (lengthBytes) => crypto.bytes(lengthBytes)),
+    start: toExecutorStart(command, isSandbox),
+    secrets: generateNodeSecrets(curve, toFirstSecrets(command, crypto)),
     interfaces: configuration.network.rpcInterfaces.map(toFrontInterface),
     frontLimits: toFrontLimits(configuration),
     frontCount: configuration.front.workerCount,
@@ -118,6 +120,21 @@ export async function startNode(
     inspectUrl,
     stop: () => supervisor.stop(),
   };
+}
+
+type StartCommand = Extract<CommandConfiguration, { readonly type: "Start" | "Recover" }>;
+
+function toExecutorStart(command: StartCommand, isSandbox: boolean): ExecutorStart {
+  if (command.type === "Start") {
+    return { kind: "genesis", genesis: toGenesis(command, isSandbox) };
+  }
+  const previousServiceCertificate = readText(command.previousServiceIdentityFile);
+  return { kind: "recover", previousServiceCertificate };
+}
+
+function toFirstSecrets(command: StartCommand, crypto: Rng): readonly HeldLedgerSecret[] {
+  if (command.type === "Recover") return [];
+  return [{ version: 1, secret: crypto.bytes(32), previousStoredVersion: undefined }];
 }
 
 function checkLedgerDirectory(directory: string): void {
@@ -171,6 +188,7 @@ function toGenesis(command: StartConfiguration, isSandbox: boolean): GenesisInfo
     };
   });
   const { serviceConfiguration } = command;
+  const { recentCoseProposalsWindowSize, serviceCertificateValidityDaysMax } = serviceConfiguration;
   const recoverers = members.filter(({ encryptionPublicKey, recoveryRole }) => {
     return encryptionPublicKey !== undefined && recoveryRole !== "Owner";
   }).length;
@@ -179,9 +197,13 @@ function toGenesis(command: StartConfiguration, isSandbox: boolean): GenesisInfo
     constitution: toConstitution(command.constitutionFiles, isSandbox),
     configuration: {
       maximum_node_certificate_validity_days: serviceConfiguration.nodeCertificateValidityDaysMax,
-      maximum_service_certificate_validity_days:
-        serviceConfiguration.serviceCertificateValidityDaysMax,
-      recent_cose_proposals_window_size: serviceConfiguration.recentCoseProposalsWindowSize,
+      // As CCF, what has its default is not written.
+      ...(serviceCertificateValidityDaysMax === 365
+        ? {}
+        : { maximum_service_certificate_validity_days: serviceCertificateValidityDaysMax }),
+      ...(recentCoseProposalsWindowSize === 100
+        ? {}
+        : { recent_cose_proposals_window_size: recentCoseProposalsWindowSize }),
       recovery_threshold: serviceConfiguration.recoveryThreshold || Math.max(1, recoverers),
     },
   };
@@ -189,7 +211,7 @@ function toGenesis(command: StartConfiguration, isSandbox: boolean): GenesisInfo
 
 function toSettings(
   configuration: NodeConfiguration,
-  command: StartConfiguration,
+  command: StartCommand,
   ledgerDirectory: string,
   isSandbox: boolean,
 ): ExecutorSettings {
@@ -213,8 +235,8 @@ function toSettings(
     signatureCountMax: ledgerSignatures.txCount,
     uncommittedCountMax: consensus.uncommittedTxCountMax || Number.MAX_SAFE_INTEGER,
     historicalCacheSizeBytes: configuration.historicalCacheSoftLimitBytes,
-    coseIssuer: command.coseSignatures,
-    serviceSubject: command.serviceSubjectName,
+    coseIssuer: command.type === "Start" ? command.coseSignatures : undefined,
+    serviceSubject: command.type === "Start" ? command.serviceSubjectName : undefined,
     serviceValidityDays: command.initialServiceCertificateValidityDays,
     nodeSubject: nodeCertificate.subjectName,
     nodeValidityDays: nodeCertificate.initialValidityDays,
@@ -297,7 +319,7 @@ function writeOutput(path: string | undefined, content: string): void {
 
 function writeOutputFiles(
   { outputFiles }: NodeConfiguration,
-  command: StartConfiguration,
+  command: StartCommand,
   supervisor: Supervisor,
   urls: Readonly<Record<string, string>>,
 ): void {

@@ -58,7 +58,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions;
   #secrets: NodeSecrets;
   #certificates: NodeCertificates | undefined;
-  readonly #progressMemory = new SharedArrayBuffer(16);
+  readonly #progressMemory = new SharedArrayBuffer(32);
   #executor: Worker | undefined;
   #fronts: FrontThread[] = [];
   #isStopping = false;
@@ -78,8 +78,15 @@ export class Supervisor {
 
   /** Of the executor that lives, or lived last. */
   get #progress(): Progress {
-    const [view, committedSeqno] = new Float64Array(this.#progressMemory);
-    return { view: view ?? 0, committedSeqno: committedSeqno ?? 0, ...this.certificates };
+    const numbers = new Float64Array(this.#progressMemory);
+    const [view = 0, committedSeqno = 0, createSeqno = 1, isRecovering = 0] = numbers;
+    return {
+      view,
+      committedSeqno,
+      createSeqno,
+      isRecovering: isRecovering !== 0,
+      ...this.certificates,
+    };
   }
 
   /** `host:port` by interface name. */
@@ -198,7 +205,9 @@ export class Supervisor {
         this.#options.log(report.level, report.message, report.facts);
         break;
       case "failed": {
-        const error = nodeErrors.create("NodeFailed", report.message, { cause: report.code });
+        const error = nodeErrors.create("NodeFailed", report.message.replace(/\.$/, ""), {
+          cause: report.code,
+        });
         reject(error);
         if (this.#executor === worker && this.#certificates !== undefined) this.#give(error);
         break;

@@ -112,7 +112,9 @@ export class LedgerEntries {
       const names = await readdir(directory).catch(() => []);
       for (const name of names) {
         const chunk = parseChunkName(name);
-        if (chunk === undefined || chunk.isIgnored || chunk.isRecovery) continue;
+        if (chunk === undefined || chunk.isIgnored) continue;
+        // Until a recovered service is open for good, its own new files are named so.
+        if (chunk.isRecovery && directory !== this.#options.directories[0]) continue;
         const path = join(directory, name);
         const start = { seqno: chunk.startSeqno, offset: headerBytes };
         files.push({ path, chunk, hint: hints.get(path) ?? start });

@@ -50,6 +50,7 @@ describe("parseBundle", () => {
       ['["get"].openapi', [...at, "openapi"], "x"],
       ['["get"].openapi_hidden', [...at, "openapi_hidden"], 1],
       ['["get"].interpreter_reuse', [...at, "interpreter_reuse"], {}],
+      ['["get"].respond_after_commit', [...at, "respond_after_commit"], "yes"],
     ];
     for (const [words, path, value] of mistakes) {
       expect(() => parseBundle(withField(path, value)), words).toThrow(

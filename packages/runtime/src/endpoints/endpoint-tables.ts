@@ -32,6 +32,8 @@ export function createStaticEndpointTable(endpoints: readonly Endpoint[]): Endpo
 
 /** One state of the endpoints table, and what was made of it. */
 interface StoredRoutes {
+  /** Of the table; undefined when it was read behind own writes. */
+  readonly stamp: number | undefined;
   /** Key to value, in the store's form, as they were read. */
   readonly rows: ReadonlyMap<string, string>;
   readonly routes: RouteTable<Endpoint>;
@@ -54,7 +56,9 @@ function storedTextToEndpoint(key: string, text: string): Endpoint {
 
 function readRoutes(transaction: Transaction): StoredRoutes {
   const rows = new Map<string, string>();
-  transaction.table(tableNames.endpoints).forEachText((text, key) => {
+  const table = transaction.table(tableNames.endpoints);
+  const { stamp } = table;
+  table.forEachText((text, key) => {
     rows.set(key, text);
   });
   const routes = new RouteTable<Endpoint>();
@@ -64,14 +68,16 @@ function readRoutes(transaction: Transaction): StoredRoutes {
     routes.add(endpoint.method, endpoint.path, endpoint);
     endpoints.push(endpoint);
   }
-  return { rows, routes, endpoints };
+  return { stamp, rows, routes, endpoints };
 }
 
 /** Whether the table still holds exactly `rows`. The store hands out the same string objects. */
-function isCurrent(transaction: Transaction, { rows }: StoredRoutes): boolean {
+function isCurrent(transaction: Transaction, { rows, stamp }: StoredRoutes): boolean {
+  const table = transaction.table(tableNames.endpoints);
+  if (stamp !== undefined && table.stamp === stamp) return true;
   let count = 0;
   let isSame = true;
-  transaction.table(tableNames.endpoints).forEachText((text, key) => {
+  table.forEachText((text, key) => {
     count++;
     isSame = rows.get(key) === text;
     return isSame;

@@ -32,6 +32,8 @@ export interface StoredEndpoint {
   readonly openapi?: unknown;
   readonly openapi_hidden?: boolean;
   readonly interpreter_reuse?: { readonly key: string };
+  /** Coco's own: answer only when the transaction is committed. */
+  readonly respond_after_commit?: boolean;
 }
 
 const forwardingKinds = ["sometimes", "always", "never"] as const;
@@ -96,6 +98,10 @@ export function readStoredEndpoint(value: unknown, fail: Fail): StoredEndpoint {
   if (reuse !== undefined && !(isRecord(reuse) && typeof reuse["key"] === "string")) {
     throw fail("interpreter_reuse", "{key: string}");
   }
+  const isLate = value["respond_after_commit"];
+  if (isLate !== undefined && typeof isLate !== "boolean") {
+    throw fail("respond_after_commit", "a boolean");
+  }
   return value as unknown as StoredEndpoint;
 }
 
@@ -113,6 +119,9 @@ export function storedToEndpoint(method: string, path: string, stored: StoredEnd
     authnPolicies: stored.authn_policies,
     forwardingRequired: stored.forwarding_required,
     redirectionStrategy: stored.redirection_strategy ?? "to_primary",
+    ...(stored.respond_after_commit === undefined
+      ? {}
+      : { respondAfterCommit: stored.respond_after_commit }),
     ...(stored.openapi === undefined ? {} : { openapi: stored.openapi }),
     ...(stored.openapi_hidden === undefined ? {} : { isOpenapiHidden: stored.openapi_hidden }),
     handler,

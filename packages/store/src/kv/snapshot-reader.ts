@@ -20,6 +20,8 @@ type Patch = ReadonlyMap<string, Entry | undefined>;
 const noPatch: Patch = new Map();
 const noVersions: Seqno[] = [];
 
+/** More than the seqnos of a service's life. */
+const seqnoSpan = 2 ** 40;
 /** Reads of single keys after which repetitions are looked for. */
 const readCountMaxFirst = 1024;
 
@@ -65,6 +67,16 @@ export class SnapshotReader {
       if (before !== undefined) size++;
     }
     return size;
+  }
+
+  /** A number that no other state of the table has; undefined when it has changed since. */
+  stamp(): number | undefined {
+    this.#isReadWhole = true;
+    this.#checkNotRewritten();
+    const { version } = this.table;
+    if (version > this.#readVersion) return undefined;
+    // After a rollback the same seqno can come again with other contents.
+    return this.#rewriteCount * seqnoSpan + version;
   }
 
   /** Visits every entry, in no promised order, until `visit` returns false. */

@@ -14,6 +14,7 @@ import type {
   StoreContents,
   StoreScan,
   TableChanges,
+  TableContents,
   Transaction,
 } from "./types.ts";
 import { forEachUndone, type UndoRecord, type UndoTable } from "./undo-log.ts";
@@ -70,6 +71,19 @@ class MemoryStore implements Store {
   apply(changes: Changes): Seqno {
     this.#assertRepaired();
     return this.#install(changes);
+  }
+
+  adopt(tables: Iterable<TableContents>): void {
+    this.#assertRepaired();
+    this.#state.rewriteCount++;
+    this.#state.scan?.break();
+    for (const { name, version, entries } of tables) {
+      const table = this.#state.ensureTable(name);
+      assert(table.version === 0, "an adopted table was empty");
+      assert(version <= this.#state.seqno, "an adopted table is of the past");
+      for (const [key, entry] of entries) table.insert(key, entry.value, entry.version);
+      table.version = version;
+    }
   }
 
   reserve(): Seqno {

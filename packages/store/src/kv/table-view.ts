@@ -44,6 +44,11 @@ export class TableView implements Table {
     return size;
   }
 
+  get stamp(): number | undefined {
+    this.#checkRead();
+    return this.writes.values.size > 0 ? undefined : this.reader.stamp();
+  }
+
   getText(key: string): string | undefined {
     this.#checkRead();
     return this.#value(key);

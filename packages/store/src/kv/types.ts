@@ -50,6 +50,11 @@ export interface Table {
   readonly name: string;
   /** Number of keys. */
   readonly size: number;
+  /**
+   * Equal to a stamp of another transaction when the table held the same then: what was made of its
+   * contents can be used again. Undefined when that is not known, for instance after own writes.
+   */
+  readonly stamp: number | undefined;
   get(key: Uint8Array): Uint8Array | undefined;
   has(key: Uint8Array): boolean;
   set(key: Uint8Array, value: Uint8Array): void;
@@ -176,6 +181,12 @@ export interface Store {
   commit(transaction: Transaction): CommitResult;
   /** Installs changes decided elsewhere (replay, replication) as seqno + 1. */
   apply(changes: Changes): Seqno;
+  /**
+   * Takes over whole tables that nothing was ever written to here, with the versions they have:
+   * the private part of a recovered ledger. It is no transaction and is not rolled back; open
+   * transactions conflict.
+   */
+  adopt(tables: Iterable<TableContents>): void;
   /**
    * Takes seqno + 1 for a transaction whose content comes later: a signature is computed on the
    * thread pool while further transactions execute. The slot is empty until `fill`.

@@ -119,6 +119,8 @@ export interface CheckedPlatform {
   /** Platform key, its authority, the root. */
   readonly path: readonly ParsedCertificate[];
   readonly facts: PckFacts;
+  /** Whether every signature from the root to the body of the quote is right. */
+  readonly isGenuine: boolean;
 }
 
 /** Checks who signed the quote. @returns undefined when the platform is not Intel's */
@@ -155,5 +157,5 @@ export function checkDcapSignature(
   const key = pointToPublicKey(quote.attestationKey);
   const isGenuine = isSigned(() => crypto.verify("ES256", key, quote.signedBytes, quote.signature));
   list.add("signature", isGenuine, `ECDSA P-256 over ${quote.signedBytes.length} bytes`, code);
-  return { path, facts };
+  return { path, facts, isGenuine: isQeSigned && isBound && isGenuine };
 }

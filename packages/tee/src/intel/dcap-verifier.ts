@@ -170,6 +170,8 @@ export function checkDcapQuote(
   if (platform === undefined) return toClaims({ platform, verdict: undefined });
   checkFixedRules(list, body);
   list.checkDebug(toClaims({ platform, verdict: undefined }).claims, input);
+  // What is not from the platform needs no collateral; a forger should not make us read it.
+  if (!platform.isGenuine) return toClaims({ platform, verdict: undefined });
   const verdict = attempt(
     list,
     "collateral",

@@ -1,5 +1,6 @@
 import type { FuzzTarget } from "./fuzzer.ts";
 import { baseTargets } from "./targets/base-targets.ts";
+import { consensusTargets } from "./targets/consensus-targets.ts";
 import { nodeTargets } from "./targets/node-targets.ts";
 import { runtimeTargets } from "./targets/runtime-targets.ts";
 import { storeTargets } from "./targets/store-targets.ts";
@@ -10,4 +11,5 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   ...baseTargets,
   ...storeTargets,
   ...runtimeTargets,
+  ...consensusTargets,
 ];
