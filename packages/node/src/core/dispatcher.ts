@@ -4,7 +4,7 @@
  * any instruction (docs/adr/0001-watched-handlers.md): the whole batch is unwound then, so its
  * state is kept here, and `recover` goes on with the request after.
  */
-import type { Crypto, Log } from "@coco/base";
+import { type Crypto, isCocoError, type Log } from "@coco/base";
 import {
   type Admitted,
   type Application,
@@ -185,7 +185,12 @@ export class Dispatcher<Front> {
     if (overload !== undefined) return this.#refuse(request, overload);
     const authentication = this.#options.authenticate(endpoint, request, lookup);
     if (authentication.kind === "refused") return this.#refuse(request, authentication.response);
-    return this.#execute(application, request, routing, authentication.caller, lookup);
+    try {
+      return this.#execute(application, request, routing, authentication.caller, lookup);
+    } catch (error) {
+      if (isCocoError(error) && error.code === "TransactionConflict") return false;
+      throw error;
+    }
   }
 
   #execute(

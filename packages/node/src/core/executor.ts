@@ -114,6 +114,7 @@ export class Executor {
   }
 
   #begin(): void {
+    this.#logRecovery();
     const { genesis, createSeqno, secrets, engine, nodeId } = this.#state;
     if (genesis !== undefined) {
       // The secret of a recovered service was made here.
@@ -129,6 +130,17 @@ export class Executor {
     this.#pipeline.flush();
     this.#noteProgress();
     this.#report({ kind: "ready", nodeId, certificates: this.#certificates() });
+  }
+
+  #logRecovery(): void {
+    const { audit, createSeqno } = this.#state;
+    if (audit === undefined) return;
+    this.#log("info", "the public ledger is recovered", {
+      transactions: createSeqno - 1,
+      lastSignedTxId: audit.lastSignedTxId,
+      droppedTransactions: audit.unsignedTransactions,
+      signatures: audit.signatures + audit.coseSignatures,
+    });
   }
 
   #certificates(): NodeCertificates {

@@ -57,6 +57,7 @@ export interface TestNodeOptions {
   readonly snapshotTxCount?: number;
   /** Members with keys that exist already. */
   readonly members?: readonly TestIdentity[];
+  readonly user?: TestIdentity;
   /** Where a ledger may be; a new one by default. */
   readonly directory?: string;
   /** Default: start a new service. */
@@ -79,7 +80,7 @@ export class TestNode {
     this.members =
       options.members ??
       Array.from({ length: count }, (_, index) => createIdentity(`member${index}`));
-    this.user = createIdentity("user0");
+    this.user = options.user ?? createIdentity("user0");
   }
 
   get node(): RunningNode {

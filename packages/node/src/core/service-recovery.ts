@@ -2,7 +2,7 @@
  * The second half of a disaster recovery: takes the members' shares, recovers the secrets of the
  * old ledger, reads its private part again in slices, and has the service opened.
  */
-import { assert, bytesToHex, equalBytes, errorToLine, type Log } from "@coco/base";
+import { assert, bytesToHex, equalBytes, errorToLine, isCocoError, type Log } from "@coco/base";
 import { internalTables, recoveryThreshold } from "@coco/governance";
 import {
   ChunkReader,
@@ -99,6 +99,20 @@ export class ServiceRecovery {
     transaction.afterCommit((seqno) => {
       this.#awaited = { seqno, chain };
     });
+  }
+
+  /** After the death of an executor: enough shares may have been submitted to it. */
+  resume(): void {
+    if (this.#phase !== "waiting") return;
+    const { store } = this.#options.state;
+    const transaction = store.begin("node");
+    try {
+      this.initiate(transaction);
+      store.commit(transaction);
+    } catch (error) {
+      if (!isCocoError(error)) throw error;
+      transaction.discard();
+    }
   }
 
   onCommitted(seqno: number): void {

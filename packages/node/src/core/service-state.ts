@@ -14,6 +14,7 @@ import { createNodeCrypto, pemToSigningKey, type SigningKey } from "@coco/base/n
 import { createSingleNodeEngine, type Engine } from "@coco/consensus";
 import { createGenesis, type GenesisInfo, type NodeInfo } from "@coco/governance";
 import {
+  type AuditReport,
   type Changes,
   createMerkleTree,
   createStore,
@@ -65,6 +66,8 @@ export interface ServiceState {
   readonly names: ServiceNames;
   /** Seqno of the snapshot from which the state was made; 0 without one. */
   readonly startupSeqno: number;
+  /** What was found in the ledger of a service that is recovered now. */
+  readonly audit?: AuditReport;
 }
 
 /** Certificates begin a little in the past, for clients whose clocks are late. */
@@ -146,15 +149,24 @@ function recoverService(
     crypto,
     previousServiceCertificate,
   });
-  const { store, tree, lastTxId, history } = recovered;
+  const { store, tree, lastTxId, history, audit } = recovered;
   const engine = continueEngine(nodeId, history, lastTxId, lastTxId.view + viewsOfRecovery);
   const formerRoot = tree.root();
   // The secrets of the service are known only by their shares; what follows has a new one.
   secrets.add({ version: lastTxId.seqno + 1, key: crypto.bytes(32) });
   const { chunkSizeBytes } = settings;
   const writer = new LedgerWriter({ crypto, secrets, lastTxId, tree, chunkSizeBytes });
-  const base = { ...identity, store, engine, writer, formerRoot, history };
-  const state = { ...base, isPrivateRead: false, startupSeqno: 0 };
+  const state = {
+    ...identity,
+    store,
+    engine,
+    writer,
+    formerRoot,
+    history,
+    audit,
+    isPrivateRead: false,
+    startupSeqno: 0,
+  };
   const service = { genesis: undefined, previousCreateTxId: findCreateTxId(history) };
   return { ...state, ...createService(data, identity, store, engine, service) };
 }
