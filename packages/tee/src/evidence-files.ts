@@ -383,6 +383,11 @@ function isForOtherFamily(piece: Piece, evidence: Evidence | undefined): boolean
   return own !== undefined && family !== undefined && family.toLowerCase() !== bytesToHex(own);
 }
 
+/** Anchors are trusted because the verifier gave them, never because evidence brings them. */
+function isAnchor(piece: Piece): boolean {
+  return piece.kind === "collateral" && piece.parts.has("jwks");
+}
+
 function sortFiles(
   files: readonly NamedFile[],
   collateral: readonly NamedFile[],
@@ -399,14 +404,21 @@ function sortFiles(
   };
   const base = subject?.name ?? "";
   const main = new Set(files);
-  for (const file of [...orderCollateral(collateral, base), ...orderCollateral(files, base)]) {
+  // What the verifier gives comes last: it counts more than what lies beside the evidence.
+  for (const file of [...orderCollateral(files, base), ...orderCollateral(collateral, base)]) {
     const pieces = ignoreErrors(() => bytesToPieces(file.bytes)) ?? [];
     // Evidence beside the collateral is another machine's.
     const used = pieces.filter(
       (piece) =>
-        (main.has(file) || piece.kind !== "evidence") && !isForOtherFamily(piece, subject?.piece),
+        (main.has(file) ? !isAnchor(piece) : piece.kind !== "evidence") &&
+        !isForOtherFamily(piece, subject?.piece),
     );
     const taken = used.map((piece) => sortPiece(sorted, file.name, piece));
+    const given = main.has(file) ? [] : used;
+    const roots = given.flatMap((piece) =>
+      piece.kind === "certificates" ? piece.certificates.filter((root) => root.isAuthority) : [],
+    );
+    if (roots.length > 0) sorted.collateral.set("tpm_roots", toDer(roots));
     sorted.files.push({ name: file.name, taken: taken.join(" ") || "ignored" });
   }
   return sorted;
