@@ -363,6 +363,7 @@ export class Executor {
       carryOut: () => this.#replication.driver.carryOut(),
       onRolledBack: (seqno) => {
         this.#waiters.rolledBack(seqno);
+        this.#snapshots.rolledBack(seqno);
         this.#applications.onRolledBack();
         this.#post();
       },
