@@ -28,6 +28,8 @@ export interface CollectOptions extends EvidenceRequest {
   readonly sources: readonly EndorsementSource[];
   /** Of a confidential container group. */
   readonly securityContext?: SecurityContext;
+  /** Further trust that the verifiers ask for by name, such as `tpm_roots` (VSM). */
+  readonly collateral?: ReadonlyMap<string, Uint8Array>;
   readonly ports: AttestationPorts;
 }
 
@@ -113,7 +115,7 @@ async function addEndorsements(evidence: Evidence, options: CollectOptions): Pro
   if (evidence.endorsements.length > 0 && verify(evidence, options).ok) return evidence;
   const request = evidenceToEndorsementRequest(evidence);
   if (request === undefined) return evidence;
-  let last: Evidence | undefined;
+  let last = evidence.endorsements.length > 0 ? evidence : undefined;
   const isFit = (found: FoundEndorsements): boolean => {
     last = withEndorsements(evidence, found);
     return verify(last, options).ok;
@@ -130,11 +132,13 @@ async function addEndorsements(evidence: Evidence, options: CollectOptions): Pro
 function verify(evidence: Evidence, options: CollectOptions): VerificationResult {
   const { ports, securityContext } = options;
   const policy = securityContext?.securityPolicy;
+  const collateral = new Map(options.collateral);
+  if (policy !== undefined) collateral.set("security_policy", policy);
   return verifyEvidence(allVerifiers, {
     evidence,
     nowMs: ports.clock.nowMs(),
     crypto: createNodeCrypto(),
-    ...(policy === undefined ? {} : { collateral: new Map([["security_policy", policy]]) }),
+    collateral,
   });
 }
 

@@ -36,6 +36,8 @@ export interface AttestationOptions {
   readonly sidecarAddress?: string;
   /** Program that hosts a signed VBS enclave. */
   readonly vsmHelper?: string;
+  /** For the verification of one's own evidence, such as `tpm_roots` (VSM). */
+  readonly collateral?: ReadonlyMap<string, Uint8Array>;
   /** For `virtual`: 32 bytes, SHA-256 of the program. */
   readonly hostData?: Uint8Array;
   readonly ports?: AttestationPorts;
@@ -160,6 +162,7 @@ export function createAttestation(options: AttestationOptions = {}): Attestation
         providers,
         sources: [new SecurityContextSource(context, ports.clock), ...sources],
         securityContext: context,
+        ...(options.collateral === undefined ? {} : { collateral: options.collateral }),
         ports,
       });
     },
