@@ -16,8 +16,8 @@ const fileSizeBytesMax = 256 * 1024;
 const lifeMs = 10 * 60 * 1000;
 
 /**
- * Files are named after what they endorse: `snp-<first 32 digits of the chip id>-<TCB>.pem`, with
- * the machine's certificate first, and `sgx-<FMSPC>.json` or `tdx-<FMSPC>.json`.
+ * Files are named after what they endorse, in lower-case hex: `snp-<chip id>-<TCB>.pem`, with the
+ * machine's certificate first, and `sgx-<FMSPC>.json` or `tdx-<FMSPC>.json`.
  */
 export class BundleSource implements EndorsementSource {
   readonly name: string;

@@ -131,7 +131,7 @@ export function evidenceToEndorsementRequest(evidence: Evidence): EndorsementReq
 /** One name per request: of files in a bundle, and of entries in a cache. */
 export function requestToName(request: EndorsementRequest): string {
   return request.kind === "snp"
-    ? `snp-${request.chipId.slice(0, 32)}-${request.tcbHex}`
+    ? `snp-${request.chipId}-${request.tcbHex}`
     : `${request.tee}-${request.fmspc}`;
 }
 

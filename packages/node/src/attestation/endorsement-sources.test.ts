@@ -54,7 +54,7 @@ describe("HTTP", () => {
   // Goal: answers are bounded in size and time, and nothing listens to redirects.
   test("bounds", async () => {
     const server = await startServer((path) => {
-      if (path === "/large") return { body: new Uint8Array(2000) };
+      if (path.startsWith("/large")) return { body: new Uint8Array(2000) };
       return path === "/moved" ? { status: 302, headers: { location: "/large" } } : { body: "ok" };
     });
     const http = createHttpExchange(limits);
@@ -242,7 +242,7 @@ describe("Intel and bundles", () => {
     expect(await bundle.find(intel)).toBeUndefined();
     await writeFile(`${directory}/tdx-00806f050000.json`, "no JSON");
     await expect(bundle.find(intel)).rejects.toMatchObject({ code: "EndorsementsUnfit" });
-    await writeFile(`${directory}/snp-${"ab".repeat(16)}-${snp.tcbHex}.pem`, "PEM");
+    await writeFile(`${directory}/snp-${"ab".repeat(64)}-${snp.tcbHex}.pem`, "PEM");
     const found = await bundle.find(snp);
     expect(bytesToHex(found!.endorsements)).toBe("50454d");
     expect(found!.endorsedTcb).toBe(snp.tcbHex);

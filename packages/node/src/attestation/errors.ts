@@ -25,7 +25,7 @@ export const attestationErrors = defineErrors("node", {
   KernelTooOld: {
     number: 7604,
     title: "The kernel offers SNP reports only by a call that the node cannot make",
-    next: "Use Linux 6.7 or later with CONFIG_TSM_REPORTS and configfs mounted at /sys/kernel/config",
+    next: "Use Linux 6.7 or later with CONFIG_TSM_REPORTS and mount configfs at /sys/kernel/config",
   },
   ReportDataInvalid: {
     number: 7605,
@@ -65,7 +65,7 @@ export const attestationErrors = defineErrors("node", {
   EvidenceNotGenuine: {
     number: 7612,
     title: "The evidence collected here does not pass the node's own verification",
-    next: "Check that the hardware is real and its endorsements current: coco attest verify shows more",
+    next: "Check that the hardware is real and that its firmware and endorsements are current",
   },
   EvidenceForeign: {
     number: 7613,

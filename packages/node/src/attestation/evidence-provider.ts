@@ -20,7 +20,7 @@ export interface EvidenceRequest {
 
 export interface EvidenceProvider {
   readonly name: ProviderName;
-  /** Cheap; the platform whose evidence it gives here, undefined when it is absent. Never throws. */
+  /** The platform whose evidence it gives here; undefined when it is absent. Never throws. */
   detect(): Promise<TeePlatform | undefined>;
   /** The endorsements are empty unless the platform hands them out with the report. */
   collect(request: EvidenceRequest): Promise<Evidence>;

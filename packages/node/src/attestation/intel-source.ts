@@ -1,4 +1,4 @@
-/** Intel's collateral, from Intel or from a cache with the same interface. @source Intel PCS API v4 */
+/** Intel's collateral, from Intel or a cache with its interface. @source Intel PCS API v4 */
 import { bytesToHex, bytesToLatin1, type Clock, utf8ToBytes } from "@coco/base";
 import type { EndorsementRequest, IntelEndorsementRequest } from "./endorsement-request.ts";
 import {

@@ -1,4 +1,4 @@
-/** The ports on Node. HTTP is node:http, because fetch() reserves more memory than enclaves have. */
+/** The ports on Node. HTTP is node:http: fetch() reserves more memory than enclaves have. */
 import { execFile } from "node:child_process";
 import { access, mkdir, open, readdir, rmdir } from "node:fs/promises";
 import { type IncomingMessage, request as requestPlain } from "node:http";

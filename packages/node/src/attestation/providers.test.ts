@@ -67,7 +67,7 @@ const milan = (more: Partial<FakeTsm> = {}): FakeTsm => ({
   ...more,
 });
 
-async function collectFrom(tsm: FakeTsm, reportData = zeros, at?: string) {
+async function collectFrom(tsm: FakeTsm, reportData: Uint8Array = zeros, at?: string) {
   const files = fakeConfigfs(tsm);
   const ports = fakePorts({ files, ...(at === undefined ? {} : { at }) });
   const refused = { http: () => Promise.reject(attestationErrors.create("HttpFailed")) };
@@ -175,9 +175,12 @@ describe.skipIf(!hasVectors)("configfs-tsm", () => {
       message: expect.stringContaining("signature"),
     });
     const debug = readVector("snp-milan-gcp/attestation.bin");
-    const vcek = readVector("snp-milan-gcp/vcek.der");
+    const vcek = Uint8Array.from(readVector("snp-milan-gcp/vcek.der"));
     const auxblob = certificateTable(["63da758de6644564adc5f4b93be8accd", vcek]);
-    const open = collectFrom(milan({ outblob: debug, auxblob }), debug.slice(0x50, 0x90));
+    const open = collectFrom(
+      milan({ outblob: debug, auxblob }),
+      toReportData(debug.subarray(0x50, 0x90)),
+    );
     await expect(open).rejects.toMatchObject({ facts: { code: "DebugEnabled" } });
     const short = collectFrom(milan({ outblob: changed.subarray(1) }));
     await expect(short).rejects.toMatchObject({ code: "DeviceAnswerMalformed" });

@@ -1,4 +1,4 @@
-/** The virtual platform: evidence without hardware, which proves nothing. Never chosen by itself. */
+/** The virtual platform: evidence that proves nothing. It is never chosen by itself. */
 import { createVirtualEvidence, type Evidence } from "@coco/tee";
 import {
   checkReportData,
