@@ -2,6 +2,7 @@
  * Reports of SEV-SNP and quotes of TDX from the kernel's configfs.
  * @source Linux Documentation/ABI/testing/configfs-tsm-report
  */
+import { randomUUID } from "node:crypto";
 import { bytesToHex, bytesToLatin1, derToPem, utf8ToBytes } from "@coco/base";
 import type { Evidence, TeePlatform } from "@coco/tee";
 import { readU32 } from "./byte-fields.ts";
@@ -54,8 +55,6 @@ interface Output {
   readonly auxiliary: Uint8Array;
 }
 
-let entriesCount = 0;
-
 export class ConfigfsProvider implements EvidenceProvider {
   readonly name = "configfs-tsm";
   readonly #ports: AttestationPorts;
@@ -93,8 +92,8 @@ export class ConfigfsProvider implements EvidenceProvider {
 
   async #inEntry<Result>(step: (entry: string) => Promise<Result>): Promise<Result> {
     const { files } = this.#ports;
-    // Other processes may have entries too: a name of this process, and never the same twice.
-    const entry = `${configfsDirectory}/coco-${process.pid}-${++entriesCount}`;
+    // Other processes and threads may have entries too.
+    const entry = `${configfsDirectory}/coco-${randomUUID()}`;
     await onDevice(entry, () => files.makeDirectory(entry));
     try {
       return await step(entry);
