@@ -41,6 +41,7 @@ import type { ExecutorData, ExecutorReport } from "./executor-messages.ts";
 import { createExecutorMetrics } from "./executor-metrics.ts";
 import { FormerServices } from "./former-services.ts";
 import { keyToId } from "./identities.ts";
+import { JoinService } from "./join-service.ts";
 import type { LedgerDisk } from "./ledger-disk.ts";
 import type { LedgerPipeline } from "./ledger-pipeline.ts";
 import { toHeldSecrets } from "./node-secrets.ts";
@@ -48,6 +49,7 @@ import { CoreNodeServices } from "./node-services.ts";
 import { createRecoveryOpening } from "./recovery-opening.ts";
 import type { ServiceRecovery } from "./service-recovery.ts";
 import type { ServiceState } from "./service-state.ts";
+import type { SnapshotDirectory } from "./snapshot-directory.ts";
 
 export interface ApplicationsOptions {
   readonly data: ExecutorData;
@@ -55,6 +57,9 @@ export interface ApplicationsOptions {
   readonly consensus: ExecutorConsensus;
   readonly pipeline: LedgerPipeline;
   readonly disk: LedgerDisk;
+  readonly snapshotDirectory: SnapshotDirectory;
+  /** A vote wants a snapshot. */
+  readonly onSnapshotRequested: () => void;
   readonly log: Log;
   readonly report: (report: ExecutorReport) => void;
   readonly onCertificatesChanged: () => void;
@@ -78,6 +83,8 @@ export interface ExecutorApplications {
   runLimits(): RunLimits;
   onAppended(appended: AppendedTransaction, changes: Changes): void;
   onCommitted(seqno: number): void;
+  /** The store went back: what was read from it before may not hold. */
+  onRolledBack(): void;
   stop(): void;
 }
 
@@ -130,8 +137,9 @@ function createNodeApiPorts(
   options: ApplicationsOptions,
   historical: HistoricalCache,
   recovery: ServiceRecovery,
+  certificates: CurrentCertificates,
 ): NodeApiPorts {
-  const { data, state, consensus } = options;
+  const { data, state, consensus, log } = options;
   const { crypto, nodeId, selfSignedCertificate } = state;
   return {
     node: {
@@ -142,7 +150,7 @@ function createNodeApiPorts(
       get recovery() {
         return recovery.progress;
       },
-      startupSeqno: 0,
+      startupSeqno: state.startupSeqno,
       isStopping: false,
       selfSignedCertificate,
       rpcInterfaces: data.settings.rpcInterfaces,
@@ -150,15 +158,27 @@ function createNodeApiPorts(
     },
     consensus,
     receipts: historical,
+    snapshots: options.snapshotDirectory,
     indexes: () => historical.indexes.facts(),
     metrics: createExecutorMetrics(options),
     version: data.settings.softwareVersion,
     certificateToNodeId: (der) => keyToId(crypto, crypto.parse(der).publicKey),
+    join: new JoinService({
+      state,
+      consensus,
+      serviceKeyPem: data.secrets.serviceKeyPem,
+      nodeValidityDays: data.settings.nodeValidityDays,
+      serviceCertificate: () => certificates.service,
+      isPartOfNetwork: () => recovery.nodeState === "PartOfNetwork",
+      startupSeqno: () => 0,
+      nowMs: () => Date.now(),
+      log,
+    }),
   };
 }
 
 function createNodeServices(
-  { state, report }: ApplicationsOptions,
+  { state, report, onSnapshotRequested }: ApplicationsOptions,
   certificates: CurrentCertificates,
   recovery: () => ServiceRecovery,
 ): CoreNodeServices {
@@ -176,7 +196,7 @@ function createNodeServices(
     recovery,
     nowMs: () => Date.now(),
     onSecretsChanged: () => report({ kind: "secrets", ledgerSecrets: toHeldSecrets(secrets) }),
-    onSnapshotRequested: () => undefined,
+    onSnapshotRequested,
   });
 }
 
@@ -235,6 +255,16 @@ function followCertificates(
   return certificates.node !== node || certificates.service !== service;
 }
 
+/** As the store has them now. */
+function readCertificates({ store, nodeId }: ServiceState, current: CurrentCertificates): void {
+  const transaction = store.begin("node");
+  const service = governanceTables.serviceInfo.get(transaction);
+  current.service = service?.cert ?? current.service;
+  const endorsed = governanceTables.nodeEndorsedCertificates.of(transaction);
+  current.node = endorsed.get(nodeId) ?? current.node;
+  transaction.discard();
+}
+
 function createAuthenticate({ crypto }: ServiceState): ExecutorApplications["authenticate"] {
   const authenticator = createAuthenticator({ verifier: crypto });
   return (endpoint, request, transaction): Authentication => {
@@ -259,7 +289,7 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
   const opening = createRecoveryOpening(options, () => services);
   const { recovery } = opening;
   const services = createNodeServices(options, certificates, () => recovery);
-  const ports = createNodeApiPorts(options, historical, recovery);
+  const ports = createNodeApiPorts(options, historical, recovery, certificates);
   const api = { crypto: createAppCrypto(), hash: crypto, nowMs: () => Date.now() };
   const script = createScriptApplication({ engine, api, log: options.log });
   const constitution = createConstitution({
@@ -309,6 +339,11 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     onCommitted: (seqno) => {
       opening.onCommitted(seqno);
       historical.indexes.wake();
+    },
+    onRolledBack: () => {
+      script.flush();
+      readCertificates(state, certificates);
+      options.onCertificatesChanged();
     },
     stop: () => clearInterval(timer),
   };

@@ -3,10 +3,9 @@
  * predecessor died. Only what a signature covers is taken; the rest was never committed and is
  * cut off. The disk belongs to the host, so every root, signature and private part is checked.
  */
-import { bytesToHex, type Crypto, equalBytes } from "@coco/base";
+import type { Crypto } from "@coco/base";
 import {
   ChunkReader,
-  checkCoseSignature,
   createMerkleTree,
   decodeLedgerEntry,
   decryptEntry,
@@ -15,12 +14,13 @@ import {
   type LedgerEntry,
   type LedgerSecrets,
   type MerkleTree,
-  readSignature,
+  type SnapshotState,
   type Store,
   type TxId,
   type WriteSet,
   writeSetToChanges,
 } from "@coco/store";
+import { checkRoot } from "./entry-verification.ts";
 import { nodeErrors } from "./errors.ts";
 import { LedgerFileSet, listLedgerFiles, orderChunks, readPublic } from "./ledger-files.ts";
 import { LedgerHistory } from "./ledger-history.ts";
@@ -31,12 +31,18 @@ export interface ReplayResult {
   readonly history: LedgerHistory;
 }
 
+/** The state before the first transaction that is replayed: that of a snapshot. */
+export type ReplayStart = Pick<SnapshotState, "txId" | "tree" | "viewFirstSeqnos" | "contents">;
+
 export interface ReplayOptions {
+  /** Absent: the ledger is replayed from its beginning. */
+  readonly start?: ReplayStart | undefined;
   /** The node's own directory first, then read-only ones. */
   readonly directories: readonly string[];
   readonly crypto: Crypto;
   /** A recovering service has none for the time before; that part is read without its secrets. */
   readonly secrets: LedgerSecrets;
+  /** Holds the state of `start`, or nothing. */
   readonly store: Store;
   /** DER SubjectPublicKeyInfo of the service. */
   readonly servicePublicKey: Uint8Array;
@@ -48,18 +54,24 @@ export interface ReplayOptions {
 
 /** @throws {CocoError} LedgerRolledBack, LedgerNotOurs, and the errors of the ledger formats */
 export function replayLedger(options: ReplayOptions): ReplayResult {
-  const { directories, crypto, store, createSeqno } = options;
-  const tree = createMerkleTree();
+  const { directories, crypto, store, createSeqno, start } = options;
+  const tree = start?.tree ?? createMerkleTree();
   const history = new LedgerHistory();
-  let lastTxId: TxId = { view: 0, seqno: 0 };
+  if (start !== undefined) history.begin(start);
+  let lastTxId: TxId = start?.txId ?? { view: 0, seqno: 0 };
+  const listed = listLedgerFiles(directories, "include");
   const files = new LedgerFileSet();
   try {
-    for (const { file } of orderChunks(listLedgerFiles(directories, "include"))) {
+    for (const { file, chunk } of orderChunks(listed, start === undefined ? 1 : undefined)) {
+      if (chunk.endSeqno !== undefined && chunk.endSeqno <= store.seqno) continue;
       for (const { bytes } of new ChunkReader(files.file(file)).entries()) {
         const entry = decodeLedgerEntry(bytes);
+        if (entry.txId.seqno <= store.seqno) continue;
+        checkNext(options, entry);
         const writeSet = readWriteSet(options, entry);
         const isOwn = entry.txId.seqno >= createSeqno;
-        if (isOwn && isSignatureWriteSet(writeSet)) checkRoot(options, tree, writeSet, entry.txId);
+        if (isOwn && isSignatureWriteSet(writeSet))
+          checkRoot({ ...options, tree }, writeSet, entry.txId);
         tree.append(entryToLeaf(crypto, entry));
         store.apply(writeSetToChanges(writeSet));
         store.compact(store.seqno);
@@ -85,16 +97,10 @@ function readWriteSet({ crypto, secrets }: ReplayOptions, entry: LedgerEntry): W
   return { maps: [...shared.maps, ...decryptEntry(crypto, entry, secrets).maps] };
 }
 
-function checkRoot(options: ReplayOptions, tree: MerkleTree, writeSet: WriteSet, txId: TxId): void {
-  const { crypto, servicePublicKey, directories } = options;
-  const { root, cose } = readSignature(writeSet);
-  const actual = tree.root(txId.seqno);
-  const problem = !equalBytes(root, actual)
-    ? `its root is ${bytesToHex(root)}, the entries give ${bytesToHex(actual)}`
-    : cose === undefined
-      ? "it has no signature of the service"
-      : checkCoseSignature(crypto, cose, servicePublicKey, root);
-  if (problem === undefined) return;
-  const place = `signature ${txId.view}.${txId.seqno}: ${problem}`;
-  throw nodeErrors.create("LedgerNotOurs", place, { directory: directories[0], seqno: txId.seqno });
+/** The ledger may begin after a snapshot, but not later. */
+function checkNext({ store, directories }: ReplayOptions, { txId }: LedgerEntry): void {
+  const seqno = store.seqno + 1;
+  if (txId.seqno === seqno) return;
+  const detail = `transaction ${seqno} is missing before ${txId.seqno}`;
+  throw nodeErrors.create("LedgerNotOurs", detail, { directory: directories[0], seqno });
 }

@@ -142,8 +142,7 @@ export class ServiceRecovery {
     const { log, state } = this.#options;
     this.#phase = "reading";
     this.#lastRecoveredSeqno = 0;
-    const facts = { targetSeqno: this.#targetSeqno, ledgerSecrets: chain.length };
-    log("info", "reading the private ledger", facts);
+    log("info", "reading the private ledger", { targetSeqno: this.#targetSeqno });
     const secrets = new LedgerSecrets(state.crypto, chain);
     const store = createStore();
     const files = new LedgerFileSet();

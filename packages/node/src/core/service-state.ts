@@ -2,13 +2,21 @@
  * How the executor comes by its state: a new service, the ledger of a dead predecessor, or the
  * ledger of a service that is to be recovered.
  */
-import { assert, bytesToHex, type Crypto, parseCertificate, utf8ToBytes } from "@coco/base";
+import {
+  assert,
+  bytesToHex,
+  type Crypto,
+  type Log,
+  parseCertificate,
+  utf8ToBytes,
+} from "@coco/base";
 import { createNodeCrypto, pemToSigningKey, type SigningKey } from "@coco/base/node";
-import { createSingleNodeEngine, type Engine } from "@coco/consensus";
+import { createRaftEngine, type Engine, type EngineStart } from "@coco/consensus";
 import { createGenesis, type GenesisInfo, type NodeInfo } from "@coco/governance";
 import {
   type AuditReport,
   type Changes,
+  createMerkleTree,
   createStore,
   LedgerSecrets,
   LedgerWriter,
@@ -17,7 +25,13 @@ import {
   txIdToText,
 } from "@coco/store";
 import { createVirtualEvidence, evidenceToQuoteInfo, virtualMeasurement } from "@coco/tee";
-import type { ExecutorData, ExecutorSettings, Progress } from "./executor-messages.ts";
+import { nodeErrors } from "./errors.ts";
+import type {
+  ExecutorData,
+  ExecutorSettings,
+  ExecutorStart,
+  Progress,
+} from "./executor-messages.ts";
 import {
   createNodeRequest,
   createSelfSignedNodeCertificate,
@@ -28,9 +42,11 @@ import {
 } from "./identities.ts";
 import { listLedgerFiles, sealOpenChunk } from "./ledger-files.ts";
 import { LedgerHistory } from "./ledger-history.ts";
-import { replayLedger } from "./ledger-replay.ts";
+import { type ReplayStart, replayLedger } from "./ledger-replay.ts";
+import { Membership, trustedIds } from "./membership.ts";
 import { recoverPublicLedger } from "./public-recovery.ts";
 import { findServiceNames, type ServiceNames } from "./service-names.ts";
+import { loadLatestSnapshot } from "./snapshot-loading.ts";
 
 export interface ServiceState {
   readonly crypto: Crypto;
@@ -55,6 +71,8 @@ export interface ServiceState {
   readonly isPrivateRead: boolean;
   readonly history: LedgerHistory;
   readonly names: ServiceNames;
+  /** Seqno of the snapshot from which the state was made; 0 without one. */
+  readonly startupSeqno: number;
   /** What was found in the ledger of a service that is recovered now. */
   readonly audit?: AuditReport;
 }
@@ -63,7 +81,7 @@ export interface ServiceState {
 const clockToleranceMs = 60_000;
 
 /** @throws {CocoError} of the ledger, when it is resumed */
-export function createServiceState(data: ExecutorData): ServiceState {
+export function createServiceState(data: ExecutorData, log: Log): ServiceState {
   const crypto = createNodeCrypto();
   const nodeKey = pemToSigningKey(data.secrets.nodeKeyPem);
   const serviceKey = pemToSigningKey(data.secrets.serviceKeyPem);
@@ -94,8 +112,10 @@ export function createServiceState(data: ExecutorData): ServiceState {
       return beginService(data, identity, data.start.genesis);
     case "recover":
       return recoverService(data, identity, data.start.previousServiceCertificate);
+    case "join":
+      return joinService(data, identity, data.start);
     case "resume":
-      return resumeService(data, identity, data.start.progress);
+      return resumeService(data, identity, data.start.progress, log);
   }
 }
 
@@ -110,15 +130,59 @@ type Identity = Pick<
 >;
 
 function beginService(data: ExecutorData, identity: Identity, genesis: GenesisInfo): ServiceState {
-  const { crypto, nodeId, secrets } = identity;
+  const { crypto, secrets } = identity;
   const store = createStore();
-  const engine = createSingleNodeEngine({ nodeId, pendingCountMax: Number.MAX_SAFE_INTEGER });
+  const engine = createEngine(data, identity);
   const { chunkSizeBytes } = data.settings;
   const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes });
   const formerRoot = writer.tree.root();
   const history = new LedgerHistory();
-  const state = { ...identity, store, engine, writer, formerRoot, history, isPrivateRead: true };
+  const base = { ...identity, store, engine, writer, formerRoot, history };
+  const state = { ...base, isPrivateRead: true, startupSeqno: 0 };
   return { ...state, ...createService(data, identity, store, engine, { genesis }) };
+}
+
+/** An empty ledger, which the primary fills. */
+function joinService(
+  data: ExecutorData,
+  identity: Identity,
+  start: Extract<ExecutorStart, { readonly kind: "join" }>,
+): ServiceState {
+  const { crypto, secrets } = identity;
+  const { serviceCertificate, nodeCertificate, serviceSubject, coseIssuer, createSeqno } = start;
+  const engine = createEngine(data, identity, {
+    viewFirstSeqnos: [],
+    lastSeqno: 0,
+    lastSignatureSeqno: 0,
+    committedSeqno: 0,
+    configurations: [],
+  });
+  const { chunkSizeBytes } = data.settings;
+  const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes });
+  return {
+    ...identity,
+    store: createStore(),
+    engine,
+    writer,
+    serviceCertificate,
+    nodeCertificate,
+    genesis: undefined,
+    createSeqno,
+    formerRoot: writer.tree.root(),
+    isPrivateRead: true,
+    history: new LedgerHistory(),
+    names: { serviceSubject, coseIssuer },
+    startupSeqno: 0,
+  };
+}
+
+/** What this node confirmed to others and what it voted is lost: it may not go on as the same. */
+function refuseResumeBesideOthers(store: Store): void {
+  const membership = new Membership();
+  membership.load(store);
+  if (trustedIds(membership.nodes).length <= 1) return;
+  const detail = "its executor died beside other nodes; join again as a new node";
+  throw nodeErrors.create("NodeFailed", detail);
 }
 
 /** A recovered service goes on this many views after the last one. @source CCF */
@@ -130,7 +194,7 @@ function recoverService(
   identity: Identity,
   previousServiceCertificate: string,
 ): ServiceState {
-  const { crypto, nodeId, secrets } = identity;
+  const { crypto, secrets } = identity;
   const { settings } = data;
   const recovered = recoverPublicLedger({
     directories: toLedgerDirectories(settings),
@@ -138,7 +202,7 @@ function recoverService(
     previousServiceCertificate,
   });
   const { store, tree, lastTxId, history, audit } = recovered;
-  const engine = continueEngine(nodeId, history, lastTxId, lastTxId.view + viewsOfRecovery);
+  const engine = continueEngine(data, identity, history, lastTxId, lastTxId.view + viewsOfRecovery);
   const formerRoot = tree.root();
   // The secrets of the service are known only by their shares; what follows has a new one.
   secrets.add({ version: lastTxId.seqno + 1, key: crypto.bytes(32) });
@@ -153,6 +217,7 @@ function recoverService(
     history,
     audit,
     isPrivateRead: false,
+    startupSeqno: 0,
   };
   const service = { genesis: undefined, previousCreateTxId: findCreateTxId(history) };
   return { ...state, ...createService(data, identity, store, engine, service) };
@@ -174,25 +239,40 @@ function toLedgerDirectories(settings: ExecutorSettings): readonly string[] {
 
 /** An engine that goes on after `lastTxId`, which is signed, in `view` at least. */
 function continueEngine(
-  nodeId: string,
+  data: ExecutorData,
+  identity: Identity,
   history: LedgerHistory,
   lastTxId: TxId,
   viewMin: number,
 ): Engine {
-  const engine = createSingleNodeEngine({
-    nodeId,
-    pendingCountMax: Number.MAX_SAFE_INTEGER,
-    start: {
-      viewFirstSeqnos: history.toViewFirstSeqnos(),
-      lastSeqno: lastTxId.seqno,
-      lastSignatureSeqno: lastTxId.seqno,
-      committedSeqno: lastTxId.seqno,
-      configurations: [{ kind: "configuration", seqno: 1, nodes: [nodeId] }],
-    },
+  return createEngine(data, identity, {
+    viewFirstSeqnos: history.toViewFirstSeqnos(),
+    // It goes on above this one.
+    view: viewMin - 1,
+    lastSeqno: lastTxId.seqno,
+    lastSignatureSeqno: lastTxId.seqno,
+    committedSeqno: lastTxId.seqno,
+    configurations: [{ kind: "configuration", seqno: 1, nodes: [identity.nodeId] }],
   });
-  while (engine.view < viewMin) engine.newView();
-  engine.drain();
-  return engine;
+}
+
+/** Milliseconds of one tick of the engine. */
+const tickMs = 10;
+
+export function createEngine(
+  { settings }: ExecutorData,
+  { crypto, nodeId }: Pick<Identity, "crypto" | "nodeId">,
+  start?: EngineStart,
+): Engine {
+  return createRaftEngine({
+    nodeId,
+    rng: crypto,
+    // The dispatcher refuses what would be too much before it is executed.
+    pendingCountMax: Number.MAX_SAFE_INTEGER,
+    heartbeatTicks: Math.max(1, Math.round(settings.messageTimeoutMs / tickMs)),
+    electionTicks: Math.max(2, Math.round(settings.electionTimeoutMs / tickMs)),
+    ...(start && { start }),
+  });
 }
 
 /** Writes the first transaction of a new or of a recovered service. */
@@ -269,24 +349,32 @@ function createNodeInfo(
   };
 }
 
-function resumeService(data: ExecutorData, identity: Identity, progress: Progress): ServiceState {
+function resumeService(
+  data: ExecutorData,
+  identity: Identity,
+  progress: Progress,
+  log: Log,
+): ServiceState {
   const { settings } = data;
-  const { crypto, secrets, serviceKey, nodeId } = identity;
+  const { crypto, secrets, serviceKey } = identity;
   const { createSeqno, committedSeqno } = progress;
   const directories = toLedgerDirectories(settings);
   sealOpenChunk(listLedgerFiles(directories, "include"));
-  const store = createStore();
+  const start = findReplayStart(data, identity, progress, log);
+  const store = createStore(start?.contents);
   const { lastTxId, tree, history } = replayLedger({
     directories,
     crypto,
     secrets,
     store,
+    start,
     servicePublicKey: serviceKey.publicKey,
     createSeqno,
     committedSeqno,
   });
+  refuseResumeBesideOthers(store);
   // The predecessor may have given out ids of this view that are lost now: use a higher one.
-  const engine = continueEngine(nodeId, history, lastTxId, progress.view + 1);
+  const engine = continueEngine(data, identity, history, lastTxId, progress.view + 1);
   const { chunkSizeBytes } = settings;
   const writer = new LedgerWriter({ crypto, secrets, lastTxId, tree, chunkSizeBytes });
   const { serviceCertificate, nodeCertificate } = progress;
@@ -299,9 +387,26 @@ function resumeService(data: ExecutorData, identity: Identity, progress: Progres
     nodeCertificate,
     genesis: undefined,
     createSeqno,
-    formerRoot: tree.root(createSeqno),
+    formerRoot: createSeqno === 1 ? createMerkleTree().root() : tree.root(createSeqno),
     isPrivateRead: (secrets.all()[0]?.version ?? 0) < createSeqno || createSeqno === 1,
     history,
     names: findServiceNames(settings, store),
+    startupSeqno: start?.txId.seqno ?? 0,
   };
+}
+
+/**
+ * Our own last snapshot, which makes starting again fast. A service that was recovered reads its
+ * whole ledger: the identities that it had before stand only there.
+ */
+function findReplayStart(
+  { settings }: ExecutorData,
+  { crypto, secrets }: Identity,
+  { createSeqno, serviceCertificate }: Progress,
+  log: Log,
+): ReplayStart | undefined {
+  if (createSeqno !== 1) return undefined;
+  const { snapshotDirectory, snapshotReadOnlyDirectories } = settings;
+  const directories = [snapshotDirectory, ...snapshotReadOnlyDirectories];
+  return loadLatestSnapshot({ directories, crypto, secrets, serviceCertificate, log });
 }
