@@ -1,5 +1,5 @@
-// Goal: every precompiled contract gives the output and takes the gas of another implementation, for
-// inputs that are good, too short, too long and broken.
+// Goal: every precompiled contract gives the output and takes the gas of another implementation,
+// for inputs that are good, too short, too long and broken.
 import { Common, Hardfork, Mainnet } from "@ethereumjs/common";
 import { createEVM } from "@ethereumjs/evm";
 import { SimpleStateManager } from "@ethereumjs/statemanager";
