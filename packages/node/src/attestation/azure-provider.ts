@@ -26,9 +26,9 @@ import type { AttestationPorts } from "./ports.ts";
 import { trimQuote } from "./quote-length.ts";
 import { TpmDevice, type TpmQuoteAnswer } from "./tpm-device.ts";
 
-export const tpmPath = "/dev/tpmrm0";
-export const hclReportIndex = 0x01400001;
-export const attestationKeyHandle = 0x81000003;
+const tpmPath = "/dev/tpmrm0";
+const hclReportIndex = 0x01400001;
+const attestationKeyHandle = 0x81000003;
 
 const hardwareOffset = 32;
 const tdReportSizeBytes = 1024;

@@ -43,7 +43,7 @@ export interface CollectedEvidence {
   readonly verification: VerificationResult;
 }
 
-export interface FoundProvider {
+interface FoundProvider {
   readonly provider: EvidenceProvider;
   readonly platform: TeePlatform;
 }
@@ -52,7 +52,7 @@ export interface FoundProvider {
  * Finds the first provider that works here.
  * @throws {CocoError} PlatformNotFound, PlatformMismatch
  */
-export async function findProvider(
+async function findProvider(
   providers: readonly EvidenceProvider[],
   platform?: TeePlatform,
 ): Promise<FoundProvider> {

@@ -16,7 +16,7 @@ import {
 import type { AttestationPorts } from "./ports.ts";
 import { trimQuote } from "./quote-length.ts";
 
-export const configfsDirectory = "/sys/kernel/config/tsm/report";
+const configfsDirectory = "/sys/kernel/config/tsm/report";
 
 export const snpReportSizeBytes = 1184;
 const outputSizeBytesMax = 64 * 1024;

@@ -61,10 +61,7 @@ const platformNames: Readonly<Record<NodeConfiguration["attestation"]["platform"
 };
 
 /** The providers in the order in which they are tried: the nearest to the processor first. */
-export function createProviders(
-  ports: AttestationPorts,
-  options: AttestationOptions,
-): EvidenceProvider[] {
+function createProviders(ports: AttestationPorts, options: AttestationOptions): EvidenceProvider[] {
   return [
     new GramineProvider(ports),
     new ConfigfsProvider(ports),
@@ -116,10 +113,7 @@ function createIntelSource(options: AttestationOptions, ports: AttestationPorts)
 }
 
 /** Local sources first, then the network; each answer is remembered until it expires. */
-export function createSources(
-  ports: AttestationPorts,
-  options: AttestationOptions,
-): EndorsementSource[] {
+function createSources(ports: AttestationPorts, options: AttestationOptions): EndorsementSource[] {
   const { files, clock } = ports;
   const directory = options.bundleDirectory;
   const local = directory === undefined ? [] : [new BundleSource({ directory, files, clock })];

@@ -26,7 +26,7 @@ export interface EvidenceProvider {
   collect(request: EvidenceRequest): Promise<Evidence>;
 }
 
-export const reportDataSizeBytes = 64;
+const reportDataSizeBytes = 64;
 
 /** @throws {CocoError} ReportDataInvalid */
 export function checkReportData({ reportData }: EvidenceRequest): void {

@@ -12,7 +12,7 @@ import {
 import type { AttestationPorts, DeviceFiles } from "./ports.ts";
 import { trimQuote } from "./quote-length.ts";
 
-export const gramineDirectory = "/dev/attestation";
+const gramineDirectory = "/dev/attestation";
 
 const quoteSizeBytesMax = 64 * 1024;
 const sealingKeySizeBytes = 16;

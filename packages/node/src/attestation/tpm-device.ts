@@ -30,7 +30,7 @@ const pauseMs = 10;
 /** Yielded, testing, retry: the same command will work later. */
 const passingCodes = new Set([0x908, 0x90a, 0x922]);
 
-export const registersCount = 24;
+const registersCount = 24;
 const registerSizeBytes = 32;
 
 function u16(value: number): Uint8Array {

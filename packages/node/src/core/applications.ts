@@ -15,6 +15,8 @@ import {
   type Endpoint,
   readRuntimeOptions,
   refusalToResponse,
+  type ScriptApiPorts,
+  type ScriptEngine,
   tableNames,
 } from "@coco/runtime";
 import {
@@ -275,6 +277,36 @@ function createAuthenticate({ crypto }: ServiceState): ExecutorApplications["aut
   };
 }
 
+function createGovernance(
+  { state, log }: ApplicationsOptions,
+  engine: ScriptEngine,
+  services: CoreNodeServices,
+  api: Omit<ScriptApiPorts, "console">,
+): Application {
+  const { crypto, store, writer } = state;
+  const constitution = createConstitution({
+    engine,
+    guard: createVmGuard(),
+    services,
+    verifier: crypto,
+    repairStore: () => store.repair(),
+    createCommonGlobals: createGovernanceGlobals({
+      ...api,
+      console: (level, line) => log(level, line, { source: "constitution" }),
+    }),
+  });
+  return createGovernanceApplication({
+    hash: crypto,
+    constitution,
+    rootAtReadVersion: (transaction) => {
+      if (writer.lastTxId.seqno !== transaction.readVersion) return undefined;
+      return writer.tree.root();
+    },
+    services,
+    recovery: services,
+  });
+}
+
 export function createApplications(options: ApplicationsOptions): ExecutorApplications {
   const { state, consensus } = options;
   const { crypto, store } = state;
@@ -284,7 +316,6 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     source: createCommittedSource(historical),
     log: options.log,
   });
-  const guard = createVmGuard();
   const engine = createSesEngine({ rng: crypto, nowMs: () => Date.now() });
   const opening = createRecoveryOpening(options, () => services);
   const { recovery } = opening;
@@ -292,28 +323,7 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
   const ports = createNodeApiPorts(options, historical, recovery, certificates);
   const api = { crypto: createAppCrypto(), hash: crypto, nowMs: () => Date.now() };
   const script = createScriptApplication({ engine, api, log: options.log });
-  const constitution = createConstitution({
-    engine,
-    guard,
-    services,
-    verifier: crypto,
-    repairStore: () => store.repair(),
-    createCommonGlobals: createGovernanceGlobals({
-      ...api,
-      console: (level, line) => options.log(level, line, { source: "constitution" }),
-    }),
-  });
-  const governance = createGovernanceApplication({
-    hash: crypto,
-    constitution,
-    rootAtReadVersion: (transaction) => {
-      const { writer } = state;
-      if (writer.lastTxId.seqno !== transaction.readVersion) return undefined;
-      return writer.tree.root();
-    },
-    services,
-    recovery: services,
-  });
+  const governance = createGovernance(options, engine, services, api);
   const timer = setInterval(() => historical.tick(), tickMs);
   return {
     get isRecovering() {

@@ -53,7 +53,7 @@ export interface ConsensusDriverOptions {
 }
 
 /** Milliseconds of one tick. */
-export const tickMs = 10;
+const tickMs = 10;
 /** After a long pause messages that wait come first, then the rest of the time. */
 const ticksPerTurnMax = 10;
 
@@ -204,7 +204,7 @@ export class ConsensusDriver {
 }
 
 /** Changes of the table of nodes; undefined when there are none. */
-export function writeSetToNodeRows(publicPart: WriteSet): NodeRow[] | undefined {
+function writeSetToNodeRows(publicPart: WriteSet): NodeRow[] | undefined {
   const changes = findMap(publicPart, ledgerTable.nodes);
   if (changes === undefined) return undefined;
   const text = (bytes: Uint8Array) => Buffer.from(bytes).toString("utf8");

@@ -73,8 +73,13 @@ export const nodeErrors = defineErrors("node", {
     next: "Use command.type Start or Recover",
   },
   StillRecovering: {
-    number: 7510,
+    number: 7514,
     title: "The service is still being recovered",
     next: "Open it first: its recovery shares and secrets must stay as they are until then",
+  },
+  AttestationNotAvailable: {
+    number: 7515,
+    title: "The node cannot prove its code on the configured platform",
+    next: "Set attestation.platform to Virtual for development; hardware platforms come later",
   },
 });

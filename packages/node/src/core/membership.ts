@@ -5,7 +5,7 @@ import type { NodeInfo } from "@coco/governance";
 import { ledgerTable, type Store } from "@coco/store";
 
 /** What the rest of the node has to know of a row of the table of nodes. */
-export interface KnownNode {
+interface KnownNode {
   readonly status: NodeInfo["status"];
   readonly isRetiredCommitted: boolean;
   /** `host:port` for other nodes. */

@@ -107,7 +107,7 @@ describe("three nodes", () => {
 });
 
 describe("a lost primary", () => {
-  test("goal: clients go on after the primary was killed, and nothing committed is lost", async () => {
+  test("goal: clients go on after the primary was killed, nothing committed is lost", async () => {
     await write(first, 10, "before");
     await network.kill(first);
     const startMs = performance.now();
@@ -122,7 +122,7 @@ describe("a lost primary", () => {
     await everywhere(11, "after");
   });
 
-  test("goal: another node joins the open service by vote, under an identity of its own", async () => {
+  test("goal: another node joins the open service by vote, as a new identity", async () => {
     const primary = await network.primary();
     const joining = network.join("node3", primary);
     let pending: string | undefined;

@@ -259,7 +259,7 @@ function continueEngine(
 /** Milliseconds of one tick of the engine. */
 const tickMs = 10;
 
-export function createEngine(
+function createEngine(
   { settings }: ExecutorData,
   { crypto, nodeId }: Pick<Identity, "crypto" | "nodeId">,
   start?: EngineStart,

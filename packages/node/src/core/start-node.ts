@@ -78,7 +78,12 @@ export async function startNode(
     thread: "node",
     write: options.log,
   });
-  const { command } = configuration;
+  const { command, attestation } = configuration;
+  if (attestation.platform !== "Virtual") {
+    // Starting as virtual instead would promise what the node cannot keep.
+    const detail = `attestation.platform ${attestation.platform}`;
+    throw nodeErrors.create("AttestationNotAvailable", detail);
+  }
   const ledgerDirectory = resolve(configuration.ledger.directory);
   if (command.type !== "Recover") checkLedgerDirectory(ledgerDirectory);
   const isSandbox = options.isSandbox ?? false;

@@ -26,7 +26,7 @@ import {
 } from "../verification.ts";
 import { bytesToHclReport, type HclReport } from "./hcl-report.ts";
 
-export interface AzureEvidence {
+interface AzureEvidence {
   readonly hclReport: Uint8Array;
   readonly tpm: TpmEvidence;
   /** DER or PEM; SNP. */
@@ -82,7 +82,7 @@ export function readTpmEvidence(value: unknown): TpmEvidence {
 }
 
 /** @throws {CocoError} EvidenceMalformed */
-export function bytesToAzureEvidence(bytes: Uint8Array): AzureEvidence {
+function bytesToAzureEvidence(bytes: Uint8Array): AzureEvidence {
   let value: unknown;
   try {
     value = JSON.parse(bytesToUtf8(bytes));

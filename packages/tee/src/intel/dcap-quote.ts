@@ -41,7 +41,7 @@ export interface TdReport {
 }
 
 /** Signature data, the same for SGX and TDX. */
-export interface QuoteSignature {
+interface QuoteSignature {
   /** r||s over header and body, by the attestation key. */
   readonly signature: Uint8Array;
   /** x||y of P-256. */
@@ -71,7 +71,7 @@ const qeReportType = 6;
 const intelVendorId = "939a7233f79c4ca9940a0db3957f0607";
 
 /** @throws {CocoError} EvidenceMalformed */
-export function bytesToSgxReport(bytes: Uint8Array): SgxReport {
+function bytesToSgxReport(bytes: Uint8Array): SgxReport {
   const reader = new EvidenceReader(bytes, "SGX report");
   const cpuSvn = reader.take(16);
   const miscSelect = reader.take(4);
@@ -105,7 +105,7 @@ export function bytesToSgxReport(bytes: Uint8Array): SgxReport {
 }
 
 /** @throws {CocoError} EvidenceMalformed */
-export function bytesToTdReport(bytes: Uint8Array): TdReport {
+function bytesToTdReport(bytes: Uint8Array): TdReport {
   const reader = new EvidenceReader(bytes, "TD report");
   const teeTcbSvn = reader.take(16);
   const mrSeam = reader.take(48);

@@ -18,8 +18,7 @@ import { bytesToCertificates, checkPath, isSigned, keyDigest } from "../x509/cer
 import type { DcapQuote } from "./dcap-quote.ts";
 
 /** SHA-256 of the key of "Intel SGX Root CA". */
-export const intelRootKeyDigest =
-  "a0af031289f5d5d4132f9186068a7fc13628633ba235777472e29b6b6c67a49e";
+const intelRootKeyDigest = "a0af031289f5d5d4132f9186068a7fc13628633ba235777472e29b6b6c67a49e";
 
 /** @source https://certificates.trustedservices.intel.com/Intel_SGX_Provisioning_Certification_RootCA.cer */
 const intelRoot = [
@@ -88,7 +87,7 @@ export function certificateToPckFacts(certificate: ParsedCertificate): PckFacts 
 }
 
 /** SubjectPublicKeyInfo of a P-256 point. @source RFC 5480 */
-export function pointToPublicKey(point: Uint8Array): Uint8Array {
+function pointToPublicKey(point: Uint8Array): Uint8Array {
   return derSequence(
     derSequence(
       derObjectIdentifier("1.2.840.10045.2.1"),

@@ -17,7 +17,7 @@ import { checkRevocation } from "../x509/revocation-list.ts";
 import { type CheckedPlatform, intelRoots } from "./dcap-signature.ts";
 
 /** As it is served and signed; nothing in it is trusted yet. */
-export interface SignedStatement {
+interface SignedStatement {
   /** The exact JSON text that was signed. */
   readonly text: string;
   /** r||s */

@@ -8,7 +8,7 @@ import type { CheckedPlatform } from "./dcap-signature.ts";
 import { fmspcToText, type JsonFields } from "./intel-collateral.ts";
 
 /** From best to worst. */
-export const tcbStatuses = [
+const tcbStatuses = [
   "UpToDate",
   "SWHardeningNeeded",
   "ConfigurationNeeded",
@@ -133,7 +133,7 @@ function checkModule(list: CheckList, tcbInfo: JsonFields, td: TdReport): TcbLev
 }
 
 /** The quoting enclave must be the one that Intel publishes. */
-export function checkQeIdentity(
+function checkQeIdentity(
   list: CheckList,
   identity: JsonFields,
   id: "QE" | "TD_QE",

@@ -138,7 +138,7 @@ function readUsages(certificate: ParsedCertificate): string[] {
  * Whether a did:x509 with one or more `eku` predicates stands for the leaf of a chain: an
  * authority of the chain has the fingerprint, the leaf has the usages.
  */
-export function isDidOfChain(
+function isDidOfChain(
   crypto: VerificationInput["crypto"],
   did: string,
   path: readonly ParsedCertificate[],

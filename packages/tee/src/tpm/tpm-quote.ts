@@ -39,7 +39,7 @@ export function tpmHash(identifier: number): TpmHash | undefined {
 }
 
 /** @throws {CocoError} EvidenceMalformed */
-export function bytesToTpmQuote(bytes: Uint8Array): TpmQuote {
+function bytesToTpmQuote(bytes: Uint8Array): TpmQuote {
   const reader = new EvidenceReader(bytes, "TPM quote");
   if (reader.u32be() !== magic) reader.fail("the TPM did not make it");
   if (reader.u16be() !== attestQuote) reader.fail("it is no quote");

@@ -33,7 +33,7 @@ const u16 = (value: number) => Uint8Array.of(value & 0xff, value >> 8);
 const sized = (bytes: Uint8Array) => concatBytes(u16be(bytes.length), bytes);
 
 /** A SIPA event: type, size, data. */
-export function sipa(type: number, data: Uint8Array): Uint8Array {
+function sipa(type: number, data: Uint8Array): Uint8Array {
   return concatBytes(u32(type, data.length), data);
 }
 

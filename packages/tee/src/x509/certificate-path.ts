@@ -1,6 +1,5 @@
 /** A certificate path from a leaf to a pinned root. @source RFC 5280 section 6.1 */
 import {
-  base64ToBytes,
   bytesToHex,
   bytesToUtf8,
   DerReader,
@@ -65,10 +64,6 @@ export function bytesToCertificates(bytes: Uint8Array): ParsedCertificate[] {
     if (!isCocoError(cause)) throw cause;
     throw teeErrors.create("EndorsementsInvalid", cause.message, {}, cause);
   }
-}
-
-export function base64ToCertificate(text: string): ParsedCertificate {
-  return parseCertificate(base64ToBytes(text));
 }
 
 /** Lower-case hex SHA-256 of the key: how roots are pinned. */
