@@ -78,12 +78,8 @@ export async function startNode(
     thread: "node",
     write: options.log,
   });
-  const { command, attestation } = configuration;
-  if (attestation.platform !== "Virtual") {
-    // Starting as virtual instead would promise what the node cannot keep.
-    const detail = `attestation.platform ${attestation.platform}`;
-    throw nodeErrors.create("AttestationNotAvailable", detail);
-  }
+  const { command } = configuration;
+  checkPlatform(configuration);
   const ledgerDirectory = resolve(configuration.ledger.directory);
   if (command.type !== "Recover") checkLedgerDirectory(ledgerDirectory);
   const isSandbox = options.isSandbox ?? false;
@@ -156,6 +152,12 @@ function toExecutorStart(command: StartCommand, isSandbox: boolean): ExecutorSta
 function toFirstSecrets(command: CommandConfiguration, crypto: Rng): readonly HeldLedgerSecret[] {
   if (command.type !== "Start") return [];
   return [{ version: 1, secret: crypto.bytes(32), previousStoredVersion: undefined }];
+}
+
+/** Starting as virtual instead would promise what the node cannot keep. */
+function checkPlatform({ attestation: { platform } }: NodeConfiguration): void {
+  if (platform === "Virtual") return;
+  throw nodeErrors.create("AttestationNotAvailable", `attestation.platform ${platform}`);
 }
 
 function checkLedgerDirectory(directory: string): void {
