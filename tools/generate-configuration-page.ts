@@ -44,8 +44,9 @@ export function generateConfigurationPage(): string {
   });
   return `# Configuration of a node
 
-Made from the schema, which \`coco node run --print-schema\` prints. Times are written as \`"10ms"\`, \`"5s"\`, \`"30min"\`;
-sizes as \`"16KB"\`, \`"5MB"\`. An unknown key is an error. [node.md](node.md) says what an operator needs first.
+Made from the schema, which \`coco node run --print-schema\` prints. Times are written as \`"10ms"\`,
+\`"5s"\`, \`"30min"\`; sizes as \`"16KB"\`, \`"5MB"\`. An unknown key is an error. [node.md](node.md)
+says what an operator needs first.
 
 | key | default | values | what it does |
 |---|---|---|---|

@@ -14,6 +14,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   store: ["base"],
   consensus: ["base"],
   tee: ["base"],
+  evm: ["base"],
   runtime: ["base", "store"],
   governance: ["base", "store", "runtime"],
   client: ["base", "store", "tee"],
@@ -22,7 +23,16 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   cli: ["base", "store", "consensus", "tee", "runtime", "governance", "client", "node", "testkit"],
 };
 
-const pureRooms = new Set(["base", "store", "consensus", "tee", "runtime", "governance", "client"]);
+const pureRooms = new Set([
+  "base",
+  "store",
+  "consensus",
+  "tee",
+  "evm",
+  "runtime",
+  "governance",
+  "client",
+]);
 
 /** Parts of pure rooms that are for one platform, behind an entry of their own. */
 const platformFolder = /^packages\/[a-z]+\/src\/(node|browser)\//;

@@ -78,7 +78,8 @@ function buildIfNeeded() {
   say("building, because this is the first use or a source changed ...");
   const startedMs = Date.now();
   const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
-  if (!runStep(process.execPath, [compiler, "-b"])) {
+  const machine = join(packages, "evm", "build.js");
+  if (!runStep(process.execPath, [machine]) || !runStep(process.execPath, [compiler, "-b"])) {
     say("the build failed; see the messages above");
     return false;
   }
@@ -95,7 +96,8 @@ function isStale() {
   return readdirSync(packages).some((name) => {
     const folder = join(packages, name);
     if (!existsSync(join(folder, "tsconfig.json"))) return false;
-    return !existsSync(join(folder, "dist")) || isNewer(join(folder, "src"), builtMs);
+    if (!existsSync(join(folder, "dist")) || isNewer(join(folder, "src"), builtMs)) return true;
+    return isNewer(join(folder, "assembly"), builtMs);
   });
 }
 

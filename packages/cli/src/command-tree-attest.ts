@@ -10,7 +10,8 @@ export const attestCommands: readonly CommandDescription[] = [
       "of Windows, and tokens of Microsoft Azure Attestation: raw, hex, base64 or JSON, or a " +
       "folder that holds the evidence with its certificates. Without --policy it asks what needs " +
       "no vote: genuine hardware, valid certificates and collateral, no debug mode, no outdated " +
-      "TCB; it does not say whether the code is one that somebody trusts. Exit code 4 when refused.",
+      "TCB; it does not say whether the code is one that somebody trusts. Exit code 4 when it is " +
+      "refused.",
     arguments: [{ name: "<file>", description: "evidence, or a folder that holds it" }],
     options: [
       {

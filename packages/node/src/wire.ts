@@ -221,6 +221,28 @@ export class RequestView implements AppRequest {
     return (this.words[this.at + 9] as number) - (this.words[this.at + 8] as number);
   }
 
+  /** Writes the request into another batch, as one of another session. */
+  copyTo(writer: RequestBatchWriter, sessionId: number, requestId: number): void {
+    const { words, at, bytes } = this;
+    const origin = (at + requestWords) * 4;
+    const word = (index: number) => origin + (words[at + index] as number);
+    const method = words[at + 4] as number;
+    const headers = [word(6), word(7)] as const;
+    writer.request(
+      sessionId,
+      requestId,
+      method,
+      bytes,
+      origin,
+      word(5),
+      headers[0],
+      headers[1],
+      bytes,
+      word(8),
+      word(9),
+    );
+  }
+
   private latin1(from: number, to: number): string {
     const origin = this.at * 4 + requestWords * 4;
     return this.bytes.toString("latin1", origin + from, origin + to);
@@ -323,6 +345,28 @@ export class ResponseBatchWriter {
     bytes.write(head, to, "latin1");
     if (isText) bytes.write(body, to + head.length, "utf8");
     else records.copy(body, 0, bodyLength, to + head.length);
+    this.responseCount += 1;
+  }
+
+  /** A complete HTTP/1.1 response that another node made. */
+  relay(
+    sessionId: number,
+    requestId: number,
+    status: number,
+    source: Uint8Array,
+    from: number,
+    to: number,
+  ): void {
+    const { records } = this;
+    const start = records.begin(kindResponse, responseWords, to - from);
+    const { words } = records;
+    const at = start >>> 2;
+    words[at + 2] = sessionId;
+    words[at + 3] = requestId;
+    words[at + 4] = status;
+    words[at + 5] = 0;
+    words[at + 6] = to - from;
+    records.copy(source, from, to, start + responseWords * 4);
     this.responseCount += 1;
   }
 

@@ -17,12 +17,12 @@ export interface LedgerDirectory<F extends { readonly name: string }> {
 /**
  * Picks and orders the ledger files of a directory, and checks by their names that they follow
  * one another: no gap, no overlap, only the last one open.
- * @param firstSeqno the sequence number with which the ledger must begin; undefined: any
+ * @param firstSeqno the sequence number with which the ledger must begin
  * @throws {CocoError} BadLedger naming the file
  */
 export function orderLedgerFiles<F extends { readonly name: string }>(
   files: Iterable<F>,
-  firstSeqno: number | undefined = 1,
+  firstSeqno: number | "any" = 1,
 ): LedgerDirectory<F> {
   const chunks: NamedChunk<F>[] = [];
   const otherFiles: F[] = [];
@@ -32,7 +32,7 @@ export function orderLedgerFiles<F extends { readonly name: string }>(
     else chunks.push({ file, chunk });
   }
   chunks.sort((left, right) => left.chunk.startSeqno - right.chunk.startSeqno);
-  let expected = firstSeqno;
+  let expected = firstSeqno === "any" ? undefined : firstSeqno;
   let previous: string | undefined;
   for (const [index, { file, chunk }] of chunks.entries()) {
     expected ??= chunk.startSeqno;

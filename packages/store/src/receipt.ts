@@ -4,10 +4,12 @@ import {
   type CertificateInfo,
   type Certificates,
   type CocoError,
+  concatBytes,
   equalBytes,
   type Hash,
   isCocoError,
   pemToDer,
+  utf8ToBytes,
   type Verifier,
 } from "@coco/base";
 import { ledgerErrors } from "./errors.ts";
@@ -250,6 +252,22 @@ function completeLeaf(leaf: ReceiptLeaf, known: Uint8Array | undefined): LeafCom
   };
 }
 
+/**
+ * What the leaf can be. A claims digest that is neither in the receipt nor known is none, or the
+ * transaction is from before there were claims: then its leaf has two components.
+ */
+function leafDigests(
+  hash: Hash,
+  leaf: ReceiptLeaf | { readonly root: Uint8Array },
+  known: Uint8Array | undefined,
+): readonly Uint8Array[] {
+  if ("root" in leaf) return [leaf.root];
+  const full = leafComponentsToDigest(hash, completeLeaf(leaf, known));
+  if (leaf.claimsDigest !== undefined || known !== undefined) return [full];
+  const evidence = hash.sha256(utf8ToBytes(leaf.commitEvidence));
+  return [full, hash.sha256(concatBytes(leaf.writeSetDigest, evidence))];
+}
+
 /** What the person expects of the content. @throws {CocoError} ReceiptNotVerified */
 export function checkExpectation(
   leaf: LeafComponents | undefined,
@@ -288,16 +306,18 @@ export function verifyReceipt(
   checkChain(crypto, node, receipt, trusted);
   const { leaf, signature } = receipt;
   const components = "root" in leaf ? undefined : completeLeaf(leaf, expected.claimsDigest);
-  const start =
-    components === undefined
-      ? (leaf as { readonly root: Uint8Array }).root
-      : leafComponentsToDigest(crypto, components);
-  const { root, preimage } = foldProof(start, receipt.proof);
-  const isSigned =
+  const folded = leafDigests(crypto, leaf, expected.claimsDigest).map((start) =>
+    foldProof(start, receipt.proof),
+  );
+  const signed = folded.find(({ root, preimage }) =>
     preimage === undefined
       ? crypto.verifyEcdsaDigest(node.publicKey, root, signature)
-      : crypto.verifyEcdsaSha256(node.publicKey, preimage, signature);
-  if (!isSigned) throw receiptRefusal("signature", "the node did not sign the root of the proof");
+      : crypto.verifyEcdsaSha256(node.publicKey, preimage, signature),
+  );
+  if (signed === undefined) {
+    throw receiptRefusal("signature", "the node did not sign the root of the proof");
+  }
+  const { root } = signed;
   const txId = checkExpectation(components, expected);
   return { root, txId, claimsDigest: components?.claimsDigest };
 }

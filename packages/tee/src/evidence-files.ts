@@ -92,6 +92,22 @@ function text(fields: Fields, name: string): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
+/** The JSON of go-attestation: key, quote and measured-boot log of a Windows machine. */
+function bootJsonToPieces(fields: Fields): Piece[] {
+  const { AK, Quote, Log } = fields as Readonly<Record<string, Fields | undefined>>;
+  const pcrs = Array.from({ length: 24 }, () => "");
+  for (const item of Array.isArray(Log?.["PCRs"]) ? (Log["PCRs"] as readonly Fields[]) : []) {
+    const index = Number(item["Index"]);
+    if (index >= 0 && index < 24) pcrs[index] = text(item, "Digest") ?? "";
+  }
+  const bundle = {
+    boot_log: Log?.["Raw"],
+    ak_public: AK?.["Public"],
+    tpm_quote: { message: Quote?.["Quote"], signature: Quote?.["Signature"], pcrs },
+  };
+  return [evidencePiece("Microsoft_VBS", utf8ToBytes(JSON.stringify(bundle)))];
+}
+
 /** The JSON of other tools: attestation-rs, Open Enclave, ravl, Azure samples, CCF. */
 function foreignJsonToPieces(fields: Fields): Piece[] {
   const inner = (fields["evidence"] ?? fields) as Fields;
@@ -158,7 +174,9 @@ function jsonToPieces(bytes: Uint8Array): Piece[] {
   if ("measurement" in fields && "report_data" in fields) {
     return [evidencePiece("Insecure_Virtual", bytes)];
   }
-  return foreignJsonToPieces(fields);
+  return "Log" in fields && "Quote" in fields
+    ? bootJsonToPieces(fields)
+    : foreignJsonToPieces(fields);
 }
 
 /** The binary form in which Rust tools of Azure store a quote of the TPM. */
@@ -234,7 +252,8 @@ function bytesToPieces(bytes: Uint8Array, depth = 0): Piece[] {
   const binary = binaryToPieces(bytes);
   if (binary.length > 0) return binary;
   const plain = bytesToLatin1(bytes).trim().replace(/^0x/, "");
-  if (/^([0-9a-fA-F]{2})+$/.test(plain)) return bytesToPieces(hexToBytes(plain), depth + 1);
+  if (plain.length % 2 === 0 && /^[0-9a-fA-F]+$/.test(plain))
+    return bytesToPieces(hexToBytes(plain), depth + 1);
   const joined = plain.replace(/\s+/g, "");
   const decoded = ignoreErrors(() => base64ToBytes(joined));
   return decoded === undefined ? [] : bytesToPieces(decoded, depth + 1);
@@ -364,6 +383,11 @@ function isForOtherFamily(piece: Piece, evidence: Evidence | undefined): boolean
   return own !== undefined && family !== undefined && family.toLowerCase() !== bytesToHex(own);
 }
 
+/** Anchors are trusted because the verifier gave them, never because evidence brings them. */
+function isAnchor(piece: Piece): boolean {
+  return piece.kind === "collateral" && piece.parts.has("jwks");
+}
+
 function sortFiles(
   files: readonly NamedFile[],
   collateral: readonly NamedFile[],
@@ -380,14 +404,21 @@ function sortFiles(
   };
   const base = subject?.name ?? "";
   const main = new Set(files);
-  for (const file of [...orderCollateral(collateral, base), ...orderCollateral(files, base)]) {
+  // What the verifier gives comes last: it counts more than what lies beside the evidence.
+  for (const file of [...orderCollateral(files, base), ...orderCollateral(collateral, base)]) {
     const pieces = ignoreErrors(() => bytesToPieces(file.bytes)) ?? [];
     // Evidence beside the collateral is another machine's.
     const used = pieces.filter(
       (piece) =>
-        (main.has(file) || piece.kind !== "evidence") && !isForOtherFamily(piece, subject?.piece),
+        (main.has(file) ? !isAnchor(piece) : piece.kind !== "evidence") &&
+        !isForOtherFamily(piece, subject?.piece),
     );
     const taken = used.map((piece) => sortPiece(sorted, file.name, piece));
+    const given = main.has(file) ? [] : used;
+    const roots = given.flatMap((piece) =>
+      piece.kind === "certificates" ? piece.certificates.filter((root) => root.isAuthority) : [],
+    );
+    if (roots.length > 0) sorted.collateral.set("tpm_roots", toDer(roots));
     sorted.files.push({ name: file.name, taken: taken.join(" ") || "ignored" });
   }
   return sorted;

@@ -57,7 +57,8 @@ describe.skipIf(!hasVectors)("coco attest verify", () => {
     ["tdx-v4-50806f-outofdate", ["--at", "2026-03-25"], "EvidenceMalformed"],
     ["tdx-v4-00806f05", ["--at", "2025-11-05"], "TcbTooOld"],
     ["maa/sev-snp-jwt.txt", [], "TokenIssuerNotTrusted"],
-    ["tpm-windows-gcp", [], "EvidenceFormatUnsupported"],
+    ["tpm-windows-gcp", [], "EndorsementsInvalid"],
+    ["tpm-trustee", [], "EvidenceFormatUnsupported"],
   ] as const)("%s %j", async (path, more, code) => {
     const at = more.includes("--at" as never) || path === "sgx-phala" ? [] : ["--at", "2026-11-20"];
     const verdict = await verify(path, ...more, ...at);

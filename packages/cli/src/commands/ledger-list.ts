@@ -56,7 +56,7 @@ function* list(
   from: number,
   to: number,
 ): Generator<ListedTransaction, void, undefined> {
-  for (const { file, chunk } of orderLedgerFiles(files, undefined).chunks) {
+  for (const { file, chunk } of orderLedgerFiles(files, "any").chunks) {
     if (chunk.startSeqno > to || (chunk.endSeqno ?? to) < from) continue;
     for (const { seqno, offset, bytes } of new ChunkReader(file).entries()) {
       if (seqno < from || seqno > to) continue;

@@ -51,7 +51,7 @@ export async function run(
 }
 
 function findTransaction(files: Iterable<LedgerFile>, seqno: number) {
-  for (const { file, chunk } of orderLedgerFiles(files, undefined).chunks) {
+  for (const { file, chunk } of orderLedgerFiles(files, "any").chunks) {
     if (seqno < chunk.startSeqno || seqno > (chunk.endSeqno ?? seqno)) continue;
     const place = new ChunkReader(file).entry(seqno);
     if (place === undefined) return undefined;

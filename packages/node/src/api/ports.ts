@@ -2,7 +2,7 @@
  * What the `/node` endpoints need from the rest of the node. Everything here is synchronous and
  * cheap: it is asked on the executor thread.
  */
-import type { ConsensusView, TxId } from "@coco/runtime";
+import type { AppRequest, AppResponse, ConsensusView, TxId } from "@coco/runtime";
 import type { Transaction } from "@coco/store";
 
 /** States of a node's life. @source CCF: NodeStartupState */
@@ -158,6 +158,10 @@ export interface NodeApiPorts {
   readonly version: string;
   /** Hex SHA-256 of the public key of a DER certificate. @throws {CocoError} BadCertificate */
   certificateToNodeId(certificate: Uint8Array): string;
+  readonly join?: {
+    answerChallenge(transaction: Transaction): AppResponse;
+    answerJoin(transaction: Transaction, request: AppRequest): AppResponse;
+  };
   /** Takes keys of a JWT issuer that another node has fetched. */
   readonly refreshJwtKeys?: (transaction: Transaction, body: unknown) => void;
 }

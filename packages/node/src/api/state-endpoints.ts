@@ -44,7 +44,17 @@ export function createStateEndpoints(ports: NodeApiPorts): readonly StaticEndpoi
       () => jsonAnswer({ self_signed_certificate: ports.node.selfSignedCertificate }),
       "SelfSignedNodeCertificateInfo",
     ),
-    post("/join", (_, request) => refuseJoin(request)),
+    {
+      ...post("/join", (tx, request) => ports.join?.answerJoin(tx, request) ?? refuseJoin(request)),
+      isLocal: true,
+    },
+    {
+      ...get(
+        "/join/challenge",
+        (tx) => ports.join?.answerChallenge(tx) ?? errorAnswer(404, "ResourceNotFound", "None."),
+      ),
+      isHidden: true,
+    },
     post("/create", () => errorAnswer(403, "InternalError", "Node is not in initial state.")),
     post("/jwt_keys/refresh", (tx, request) => takeJwtKeys(ports, tx, request)),
   ];

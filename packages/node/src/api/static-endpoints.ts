@@ -31,6 +31,8 @@ export interface StaticEndpoint {
   /** The response carries no transaction id. */
   readonly isStoreFree?: boolean;
   readonly isHidden?: boolean;
+  /** Answered where it comes in, also by a node that is not primary. */
+  readonly isLocal?: boolean;
   readonly summary?: string;
   readonly description?: string;
   readonly parameters?: readonly QueryParameterFacts[];
@@ -86,8 +88,10 @@ function toEndpoint(endpoint: StaticEndpoint, isOpenBeforeService: boolean): End
     method: endpoint.method,
     mode: endpoint.mode ?? "readonly",
     authnPolicies: ["no_auth"],
-    forwardingRequired: endpoint.mode === "readwrite" ? "always" : "sometimes",
-    redirectionStrategy: endpoint.mode === "readwrite" ? "to_primary" : "none",
+    forwardingRequired:
+      endpoint.isLocal === true ? "never" : endpoint.mode === "readwrite" ? "always" : "sometimes",
+    redirectionStrategy:
+      endpoint.mode === "readwrite" && endpoint.isLocal !== true ? "to_primary" : "none",
     isOpenBeforeService,
     isStoreFree: endpoint.isStoreFree ?? false,
     isOpenapiHidden: endpoint.isHidden ?? false,

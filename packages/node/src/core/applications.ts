@@ -41,6 +41,7 @@ import type { ExecutorData, ExecutorReport } from "./executor-messages.ts";
 import { createExecutorMetrics } from "./executor-metrics.ts";
 import { FormerServices } from "./former-services.ts";
 import { keyToId } from "./identities.ts";
+import { JoinService } from "./join-service.ts";
 import type { LedgerDisk } from "./ledger-disk.ts";
 import type { LedgerPipeline } from "./ledger-pipeline.ts";
 import { toHeldSecrets } from "./node-secrets.ts";
@@ -78,6 +79,8 @@ export interface ExecutorApplications {
   runLimits(): RunLimits;
   onAppended(appended: AppendedTransaction, changes: Changes): void;
   onCommitted(seqno: number): void;
+  /** The store went back: what was read from it before may not hold. */
+  onRolledBack(): void;
   stop(): void;
 }
 
@@ -130,8 +133,9 @@ function createNodeApiPorts(
   options: ApplicationsOptions,
   historical: HistoricalCache,
   recovery: ServiceRecovery,
+  certificates: CurrentCertificates,
 ): NodeApiPorts {
-  const { data, state, consensus } = options;
+  const { data, state, consensus, log } = options;
   const { crypto, nodeId, selfSignedCertificate } = state;
   return {
     node: {
@@ -154,6 +158,17 @@ function createNodeApiPorts(
     metrics: createExecutorMetrics(options),
     version: data.settings.softwareVersion,
     certificateToNodeId: (der) => keyToId(crypto, crypto.parse(der).publicKey),
+    join: new JoinService({
+      state,
+      consensus,
+      serviceKeyPem: data.secrets.serviceKeyPem,
+      nodeValidityDays: data.settings.nodeValidityDays,
+      serviceCertificate: () => certificates.service,
+      isPartOfNetwork: () => recovery.nodeState === "PartOfNetwork",
+      startupSeqno: () => 0,
+      nowMs: () => Date.now(),
+      log,
+    }),
   };
 }
 
@@ -235,6 +250,16 @@ function followCertificates(
   return certificates.node !== node || certificates.service !== service;
 }
 
+/** As the store has them now. */
+function readCertificates({ store, nodeId }: ServiceState, current: CurrentCertificates): void {
+  const transaction = store.begin("node");
+  const service = governanceTables.serviceInfo.get(transaction);
+  current.service = service?.cert ?? current.service;
+  const endorsed = governanceTables.nodeEndorsedCertificates.of(transaction);
+  current.node = endorsed.get(nodeId) ?? current.node;
+  transaction.discard();
+}
+
 function createAuthenticate({ crypto }: ServiceState): ExecutorApplications["authenticate"] {
   const authenticator = createAuthenticator({ verifier: crypto });
   return (endpoint, request, transaction): Authentication => {
@@ -259,7 +284,7 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
   const opening = createRecoveryOpening(options, () => services);
   const { recovery } = opening;
   const services = createNodeServices(options, certificates, () => recovery);
-  const ports = createNodeApiPorts(options, historical, recovery);
+  const ports = createNodeApiPorts(options, historical, recovery, certificates);
   const api = { crypto: createAppCrypto(), hash: crypto, nowMs: () => Date.now() };
   const script = createScriptApplication({ engine, api, log: options.log });
   const constitution = createConstitution({
@@ -309,6 +334,11 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     onCommitted: (seqno) => {
       opening.onCommitted(seqno);
       historical.indexes.wake();
+    },
+    onRolledBack: () => {
+      script.flush();
+      readCertificates(state, certificates);
+      options.onCertificatesChanged();
     },
     stop: () => clearInterval(timer),
   };

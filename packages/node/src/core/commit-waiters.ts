@@ -1,5 +1,6 @@
 /** Answers that leave only when their transaction is committed, some with its receipt. */
 import { bytesToBase64Url, utf8ToBytes } from "@coco/base";
+import { rpcErrorResponse } from "@coco/runtime";
 import {
   type AppendedTransaction,
   createReceipt,
@@ -11,6 +12,12 @@ import type { SignedRoot } from "./ledger-pipeline.ts";
 
 /** Response header that carries a receipt: CCF's JSON, base64url. */
 const receiptHeader = "x-coco-receipt";
+
+const lostResponse = rpcErrorResponse(
+  503,
+  "TransactionInvalid",
+  "The primary has changed and the transaction was not kept: it has no effect. Send it again.",
+);
 
 interface Waiter<Front> {
   readonly front: Front;
@@ -55,6 +62,19 @@ export class CommitWaiters<Front> {
     }
     if (count > 0) this.#waiters = this.#waiters.slice(count);
     this.#signed = this.#signed.filter((signed) => signed.seqno > seqno);
+  }
+
+  /** Answers those whose transactions are gone: they can be sent again. */
+  rolledBack(seqno: number): void {
+    const kept: Waiter<Front>[] = [];
+    for (const waiter of this.#waiters) {
+      const { front, answer } = waiter;
+      if (answer.awaitedSeqno <= seqno) kept.push(waiter);
+      else this.#send(front, { ...answer, response: lostResponse });
+    }
+    this.#waiters = kept;
+    for (const wanted of this.#wanted.keys()) if (wanted > seqno) this.#wanted.delete(wanted);
+    this.#signed = this.#signed.filter((signed) => signed.seqno <= seqno);
   }
 
   #withReceipt(answer: Answer, tree: MerkleTree): Answer {

@@ -4,7 +4,7 @@
  * any instruction (docs/adr/0001-watched-handlers.md): the whole batch is unwound then, so its
  * state is kept here, and `recover` goes on with the request after.
  */
-import type { Crypto, Log } from "@coco/base";
+import { type Crypto, isCocoError, type Log } from "@coco/base";
 import {
   type Admitted,
   type Application,
@@ -70,6 +70,13 @@ export interface DispatcherOptions {
   readonly uncommittedCountMax: number;
 }
 
+/** What a node does with requests that its primary has to answer. */
+export interface PrimaryAccess<Front> {
+  isForPrimary(endpoint: Endpoint, request: RequestView): boolean;
+  /** Answers, now or later. */
+  take(front: Front, request: RequestView, endpoint: Endpoint): void;
+}
+
 const conflictRetryCountMax = 30;
 
 /** A batch that is being served, or that was cut short by a termination. */
@@ -83,6 +90,7 @@ interface Batch<Front> {
 export class Dispatcher<Front> {
   readonly #options: DispatcherOptions;
   readonly #applications = new Map<string, Application>();
+  readonly #primary: PrimaryAccess<Front>;
   readonly #send: (front: Front, answer: Answer) => void;
   #batch: Batch<Front> | undefined;
   /** Of the handler that runs. */
@@ -90,8 +98,13 @@ export class Dispatcher<Front> {
   /** Figures for metrics. */
   readonly stats = { requestCount: 0, errorCount: 0, conflictCount: 0, terminatedCount: 0 };
 
-  constructor(options: DispatcherOptions, send: (front: Front, answer: Answer) => void) {
+  constructor(
+    options: DispatcherOptions,
+    primary: PrimaryAccess<Front>,
+    send: (front: Front, answer: Answer) => void,
+  ) {
     this.#options = options;
+    this.#primary = primary;
     this.#send = send;
     for (const application of options.applications) {
       this.#applications.set(application.prefix, application);
@@ -167,7 +180,7 @@ export class Dispatcher<Front> {
 
   /** @returns false when the transaction has to run again. */
   #attempt(application: Application, request: RequestView): boolean {
-    const { store, isServiceOpen } = this.#options;
+    const { store, isServiceOpen, consensus } = this.#options;
     const lookup = store.begin(application.prefix === "/app" ? "application" : "node");
     const routing = routeRequest(application.endpoints, lookup, request);
     // A closed application does not even say which paths it has.
@@ -181,11 +194,21 @@ export class Dispatcher<Front> {
     }
     if (routing.kind === "answered") return this.#refuse(request, routing.response);
     const { endpoint } = routing;
+    if (!consensus.isPrimary && this.#primary.isForPrimary(endpoint, request)) {
+      lookup.discard();
+      this.#primary.take(this.#batch!.front, request, endpoint);
+      return true;
+    }
     const overload = endpoint.mode === "readwrite" ? this.#checkOverload() : undefined;
     if (overload !== undefined) return this.#refuse(request, overload);
     const authentication = this.#options.authenticate(endpoint, request, lookup);
     if (authentication.kind === "refused") return this.#refuse(request, authentication.response);
-    return this.#execute(application, request, routing, authentication.caller, lookup);
+    try {
+      return this.#execute(application, request, routing, authentication.caller, lookup);
+    } catch (error) {
+      if (isCocoError(error) && error.code === "TransactionConflict") return false;
+      throw error;
+    }
   }
 
   #execute(

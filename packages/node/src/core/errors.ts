@@ -37,6 +37,26 @@ export const nodeErrors = defineErrors("node", {
     title: "The node could not start",
     next: "Read the log lines before this one and correct what they name",
   },
+  PeerMisbehaved: {
+    number: 7510,
+    title: "Another node sent what cannot be",
+    next: "Check that all nodes run the same version; the message was dropped",
+  },
+  PeerRefused: {
+    number: 7511,
+    title: "A connection between nodes was refused",
+    next: "Only nodes that the service trusts may connect: see GET /node/network/nodes",
+  },
+  JoinRefused: {
+    number: 7512,
+    title: "The service does not let the node join",
+    next: "Correct what the message names; members decide by vote which code and nodes may join",
+  },
+  JoinFailed: {
+    number: 7513,
+    title: "The node could not join",
+    next: "Check command.join.target_rpc_address and the service certificate",
+  },
   NodeFailed: {
     number: 7509,
     title: "The node has stopped",

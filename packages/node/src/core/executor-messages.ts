@@ -2,6 +2,7 @@
 import type { MessagePort } from "node:worker_threads";
 import type { LogLevel } from "@coco/base";
 import type { GenesisInfo } from "@coco/governance";
+import type { ForwardingRules } from "./forwarding.ts";
 import type { LedgerSync } from "./ledger-disk.ts";
 import type { HeldLedgerSecret, NodeSecrets } from "./node-secrets.ts";
 
@@ -12,6 +13,10 @@ export interface ExecutorSettings {
   readonly ledgerReadOnlyDirectories: readonly string[];
   readonly ledgerSync: LedgerSync;
   readonly chunkSizeBytes: number;
+  /** Between messages of a primary that has nothing to send. */
+  readonly messageTimeoutMs: number;
+  /** Without a primary, an election begins after half of this to all of it. */
+  readonly electionTimeoutMs: number;
   readonly signatureDelayMs: number;
   readonly signatureCountMax: number;
   readonly uncommittedCountMax: number;
@@ -28,6 +33,8 @@ export interface ExecutorSettings {
   readonly subjectAltNames: readonly string[];
   /** As in the nodes table. */
   readonly rpcInterfaces: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** By the name of the interface. */
+  readonly forwarding: Readonly<Record<string, ForwardingRules>>;
   readonly nodeToNodeInterface: {
     readonly bind_address: string;
     readonly published_address: string;
@@ -50,6 +57,17 @@ export type ExecutorStart =
   | { readonly kind: "genesis"; readonly genesis: GenesisInfo }
   /** A service whose nodes are all lost: its ledger, and the PEM of the identity it had. */
   | { readonly kind: "recover"; readonly previousServiceCertificate: string }
+  /** A node that the service trusts; the ledger comes from its primary. */
+  | {
+      readonly kind: "join";
+      /** PEM. */
+      readonly serviceCertificate: string;
+      readonly nodeCertificate: string;
+      readonly serviceSubject: string;
+      readonly coseIssuer: { readonly issuer: string; readonly subject: string };
+      /** Transaction that created the service: 1, or the first one after a recovery. */
+      readonly createSeqno: number;
+    }
   /** After another executor died: the ledger on disk, and what must be in it. */
   | { readonly kind: "resume"; readonly progress: Progress };
 

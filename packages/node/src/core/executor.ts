@@ -14,14 +14,20 @@ import { type Answer, type Authentication, Dispatcher } from "./dispatcher.ts";
 import { nodeErrors } from "./errors.ts";
 import { WatchedRuns } from "./execution-watch.ts";
 import type { ExecutorData, ExecutorReport, NodeCertificates } from "./executor-messages.ts";
+import { Forwarding } from "./forwarding.ts";
 import { LedgerDisk } from "./ledger-disk.ts";
 import { LedgerPipeline } from "./ledger-pipeline.ts";
 import { toHeldSecrets } from "./node-secrets.ts";
+import { frameKind } from "./peer-channels.ts";
+import { markRetired, Replication } from "./replication.ts";
 import { createServiceState, type ServiceState } from "./service-state.ts";
 
-/** One front worker, as the executor knows it. */
+/** One front worker, or another node that forwards requests, as the executor knows it. */
 interface FrontLink {
-  readonly port: MessagePort;
+  readonly port: {
+    postMessage(batch: ArrayBuffer, transfer: readonly ArrayBuffer[]): void;
+    close(): void;
+  };
   readonly reader: RequestBatchReader;
   readonly writer: ResponseBatchWriter;
 }
@@ -42,9 +48,12 @@ export class Executor {
   readonly #log: Log;
   readonly #state: ServiceState;
   readonly #disk: LedgerDisk;
+  readonly #replication: Replication;
   readonly #pipeline: LedgerPipeline;
   readonly #applications: ExecutorApplications;
   readonly #dispatcher: Dispatcher<FrontLink>;
+  readonly #forwarding: Forwarding<FrontLink>;
+  readonly #peerFronts = new Map<string, FrontLink>();
   readonly #waiters: CommitWaiters<FrontLink>;
   readonly #progress: Float64Array;
   readonly #fronts: FrontLink[] = [];
@@ -59,6 +68,7 @@ export class Executor {
     this.#state = createServiceState(data);
     this.#waiters = new CommitWaiters((front, answer) => this.#respond(front, answer));
     this.#disk = this.#createDisk();
+    this.#replication = this.#createReplication();
     this.#pipeline = this.#createPipeline();
     const { store, engine } = this.#state;
     const address = data.settings.nodeToNodeInterface.published_address;
@@ -78,21 +88,28 @@ export class Executor {
       dispatcherStats: () => this.#dispatcher.stats,
       commitWaiterCount: () => this.#waiters.count,
     });
+    this.#forwarding = this.#createForwarding();
     this.#dispatcher = this.#createDispatcher(consensus);
     this.#begin();
   }
 
   /** Connects a front worker. */
   addFront(port: MessagePort): void {
-    const front = { port, reader: new RequestBatchReader(), writer: new ResponseBatchWriter() };
+    const front = {
+      port: port as FrontLink["port"],
+      reader: new RequestBatchReader(),
+      writer: new ResponseBatchWriter(),
+    };
     this.#fronts.push(front);
-    port.on("message", (batch: ArrayBuffer) => this.#receive(front, batch));
+    port.on("message", (batch: ArrayBuffer) => this.#receive(front, batch, port));
   }
 
   /** Signs and writes everything that was executed. */
   async stop(): Promise<void> {
     await this.#pipeline.stop();
     this.#post();
+    this.#forwarding.stop();
+    await this.#replication.stop();
     this.#applications.stop();
     for (const { port } of this.#fronts) port.close();
   }
@@ -106,6 +123,7 @@ export class Executor {
   }
 
   #begin(): void {
+    this.#logRecovery();
     const { genesis, createSeqno, secrets, engine, nodeId } = this.#state;
     if (genesis !== undefined) {
       // The secret of a recovered service was made here.
@@ -117,10 +135,21 @@ export class Executor {
         claimsDigest: undefined,
       });
     }
-    this.#pipeline.requestSignature();
+    this.#replication.start();
     this.#pipeline.flush();
     this.#noteProgress();
     this.#report({ kind: "ready", nodeId, certificates: this.#certificates() });
+  }
+
+  #logRecovery(): void {
+    const { audit, createSeqno } = this.#state;
+    if (audit === undefined) return;
+    this.#log("info", "the public ledger is recovered", {
+      transactions: createSeqno - 1,
+      lastSignedTxId: audit.lastSignedTxId,
+      droppedTransactions: audit.unsignedTransactions,
+      signatures: audit.signatures + audit.coseSignatures,
+    });
   }
 
   #certificates(): NodeCertificates {
@@ -141,15 +170,15 @@ export class Executor {
   }
 
   /** Takes what else has come meanwhile too: a turn of the event loop costs more than a request. */
-  #receive(front: FrontLink, first: ArrayBuffer): void {
+  #receive(front: FrontLink, first: ArrayBuffer, port?: MessagePort): void {
     const requests: RequestView[] = [];
     let batch: ArrayBuffer | undefined = first;
     while (batch !== undefined) {
       front.reader.read(batch, (request) => {
         if (!this.#defer(front, request)) requests.push(request);
       });
-      if (requests.length >= turnCountMax) break;
-      batch = receiveMessageOnPort(front.port)?.message as ArrayBuffer | undefined;
+      if (requests.length >= turnCountMax || port === undefined) break;
+      batch = receiveMessageOnPort(port)?.message as ArrayBuffer | undefined;
     }
     this.#serve(front, requests);
     this.#post();
@@ -159,6 +188,7 @@ export class Executor {
   /** Governance writes bind themselves to the Merkle root, which a running signature withholds. */
   #defer(front: FrontLink, request: RequestView): boolean {
     if (!request.fullPath.startsWith("/gov/") || request.method !== "POST") return false;
+    if (this.#state.engine.role !== "primary") return false;
     if (this.#deferred.length >= deferredCountMax) return false;
     this.#deferred.push({ front, request });
     return true;
@@ -198,8 +228,114 @@ export class Executor {
       recoverySeqno: isRecovering ? this.#state.createSeqno : undefined,
       onPersisted: (seqno) => this.#pipeline.persisted(seqno),
       onWritten: (batch) => this.#state.writer.release(batch),
+      onIdle: () => this.#pipeline.writeGathered(),
       onError: (error) => this.#fail(nodeErrors.create("DiskFailed", directory, {}, error)),
     });
+  }
+
+  #createForwarding(): Forwarding<FrontLink> {
+    const { settings } = this.#data;
+    const { engine } = this.#state;
+    const { membership, channels } = this.#replication;
+    return new Forwarding({
+      channels,
+      rulesOf: (name) => settings.forwarding[name] ?? Object.values(settings.forwarding)[0]!,
+      primaryId: () => engine.primaryId,
+      addressOf: (nodeId, name) => {
+        const addresses = membership.nodes.get(nodeId)?.rpcAddresses ?? {};
+        return addresses[name] ?? Object.values(addresses)[0];
+      },
+      respond: (front, { sessionId, requestId }, response) => {
+        front.writer.respond(sessionId, requestId, response, undefined);
+      },
+      relay: (front, { sessionId, requestId }, { status, bytes, start, end }) => {
+        front.writer.relay(sessionId, requestId, status, bytes, start, end);
+      },
+      post: () => this.#post(),
+      nowMs: () => performance.now(),
+    });
+  }
+
+  /** Requests that another node forwards, and answers to those of this one. */
+  #takeFrame(from: string, kind: number, content: Buffer): void {
+    try {
+      this.#serveFrame(from, kind, content);
+    } catch (error) {
+      // Frames come from nodes that the service trusts; one that cannot be read is dropped.
+      this.#log("warn", "frame of another node dropped", { from, kind, error: String(error) });
+    }
+  }
+
+  #serveFrame(from: string, kind: number, content: Buffer): void {
+    if (kind === frameKind.responses) this.#forwarding.takeResponses(from, content);
+    else if (kind === frameKind.returned) this.#forwarding.takeReturned(from, content);
+    else if (kind === frameKind.requests) {
+      const batch = new Uint8Array(content).buffer;
+      if (this.#state.engine.role === "primary") this.#receive(this.#peerFront(from), batch);
+      else this.#returnRequests(from, batch);
+    }
+  }
+
+  /** This node is not primary: who sent them has to find out who is. */
+  #returnRequests(from: string, batch: ArrayBuffer): void {
+    const ids: Buffer[] = [];
+    new RequestBatchReader().read(batch, ({ sessionId }) => {
+      const id = Buffer.allocUnsafe(4);
+      id.writeUInt32BE(sessionId);
+      ids.push(id);
+    });
+    this.#replication.channels.send(from, frameKind.returned, ids);
+  }
+
+  #peerFront(nodeId: string): FrontLink {
+    const known = this.#peerFronts.get(nodeId);
+    if (known !== undefined) return known;
+    const { channels } = this.#replication;
+    const front: FrontLink = {
+      port: {
+        postMessage: (batch) => {
+          channels.send(nodeId, frameKind.responses, [new Uint8Array(batch)]);
+        },
+        close: () => undefined,
+      },
+      reader: new RequestBatchReader(),
+      writer: new ResponseBatchWriter(),
+    };
+    this.#peerFronts.set(nodeId, front);
+    this.#fronts.push(front);
+    return front;
+  }
+
+  #createReplication(): Replication {
+    return new Replication({
+      data: this.#data,
+      state: this.#state,
+      log: this.#log,
+      ledger: () => this.#pipeline,
+      serviceCertificate: () => this.#applications.serviceCertificate(),
+      nodeCertificate: () => this.#applications.nodeCertificate(),
+      onSecretsChanged: () => {
+        const ledgerSecrets = toHeldSecrets(this.#state.secrets);
+        this.#report({ kind: "secrets", ledgerSecrets });
+      },
+      onRoleChange: () => this.#noteProgress(),
+      onRetired: (nodes) => this.#recordRetirement(nodes),
+      onFrame: (from, kind, content) => this.#takeFrame(from, kind, content),
+      onLost: (nodeId) => this.#forwarding.lost(nodeId),
+      onError: (error) => this.#fail(error),
+    });
+  }
+
+  /** From here on all future primaries know that these nodes are not needed any more. */
+  #recordRetirement(nodeIds: readonly string[]): void {
+    const { store, engine } = this.#state;
+    const transaction = store.begin("node");
+    markRetired(transaction, nodeIds);
+    const result = store.commit(transaction);
+    if (result.kind !== "committed") return;
+    const { seqno, changes } = result;
+    this.#pipeline.push({ view: engine.view, seqno, changes, claimsDigest: undefined });
+    this.#pipeline.flush();
   }
 
   #createPipeline(): LedgerPipeline {
@@ -211,6 +347,15 @@ export class Executor {
       engine,
       writer,
       disk: this.#disk,
+      membership: this.#replication.membership,
+      supply: this.#replication.supply,
+      verify: (received) => this.#replication.verify(received),
+      carryOut: () => this.#replication.driver.carryOut(),
+      onRolledBack: (seqno) => {
+        this.#waiters.rolledBack(seqno);
+        this.#applications.onRolledBack();
+        this.#post();
+      },
       signer: {
         nodeKey,
         serviceKey,
@@ -263,7 +408,7 @@ export class Executor {
       runLimits: () => applications.runLimits(),
       uncommittedCountMax: this.#data.settings.uncommittedCountMax,
     };
-    return new Dispatcher<FrontLink>(options, (front, answer) => {
+    return new Dispatcher<FrontLink>(options, this.#forwarding, (front, answer) => {
       if (answer.awaitedSeqno > 0) this.#waiters.add(front, answer);
       else this.#respond(front, answer);
     });

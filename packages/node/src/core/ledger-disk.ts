@@ -20,6 +20,8 @@ export interface LedgerDiskOptions {
   readonly onPersisted: (seqno: number) => void;
   /** The bytes of a batch are written: its memory may be used again. */
   readonly onWritten: (batch: LedgerBatch) => void;
+  /** Everything that was queued is done. */
+  readonly onIdle: () => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -29,9 +31,15 @@ interface QueuedBatch {
   /** Only signatures commit, so only they must be flushed. */
   readonly hasSignature: boolean;
 }
+interface QueuedChanges {
+  readonly kind: "changes";
+  readonly changes: readonly FileChange[];
+  /** After a rollback: what the ledger then ends with. */
+  readonly lastSeqno?: number;
+}
 type Job =
   | QueuedBatch
-  | { readonly kind: "changes"; readonly changes: readonly FileChange[] }
+  | QueuedChanges
   | { readonly kind: "finishRecovery"; readonly onDone: () => void };
 
 /** Bytes queued for the disk at most; the executor refuses requests above it. */
@@ -44,6 +52,8 @@ export class LedgerDisk {
   #running: Promise<void> | undefined;
   #open: { readonly name: string; readonly handle: FileHandle } | undefined;
   #failed = false;
+  /** Counts rollbacks: what was written before one is not reported after it. */
+  #generation = 0;
   #recoverySeqno: number | undefined;
   /** Figures for metrics. */
   readonly stats = { flushCount: 0, flushMs: 0, writtenBytes: 0 };
@@ -77,6 +87,12 @@ export class LedgerDisk {
     if (changes.length > 0) this.#push({ kind: "changes", changes });
   }
 
+  /** Cuts the ledger after `seqno`, and reports when that is done. */
+  pushRollback(changes: readonly FileChange[], seqno: number): void {
+    this.#generation++;
+    this.#push({ kind: "changes", changes, lastSeqno: seqno });
+  }
+
   /** Gives the files of a recovery their final names: what is in them is committed for good. */
   finishRecovery(onDone: () => void): void {
     this.#push({ kind: "finishRecovery", onDone });
@@ -104,11 +120,15 @@ export class LedgerDisk {
         const jobs = this.#queue;
         this.#queue = [];
         this.#queuedBytes = 0;
+        const generation = this.#generation;
         const seqno = await this.#perform(jobs);
+        const isCurrent = generation === this.#generation;
         const isIdle = this.#queue.length === 0;
         if (isIdle) this.#running = undefined;
         // Who hears this may push the next job, which then begins a run of its own.
-        if (seqno > 0) this.#options.onPersisted(seqno);
+        if (seqno > 0 && isCurrent) this.#options.onPersisted(seqno);
+        // Also after work that no seqno stands for: what gathered meanwhile waits for a word.
+        if (isIdle) this.#options.onIdle();
         if (isIdle) return;
       }
     } catch (error) {
@@ -129,6 +149,7 @@ export class LedgerDisk {
     for (const job of jobs) {
       if (job.kind === "changes") {
         for (const change of job.changes) await this.#change(change);
+        seqno = job.lastSeqno ?? seqno;
         continue;
       }
       if (job.kind === "finishRecovery") {

@@ -14,7 +14,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   ChunkReader,
   decodeLedgerEntry,
@@ -30,6 +30,8 @@ import {
   parseChunkName,
   type WriteSet,
 } from "@coco/store";
+
+import { readServiceRow } from "./ledger-history.ts";
 
 export const recoverySuffix = ".recovery";
 
@@ -173,6 +175,7 @@ export type UnfinishedRecovery =
 /**
  * Finds out whether a recovery had come to its end: its files then are the only copy of what was
  * committed since. Undefined when there are no such files.
+ * @throws {CocoError} when they cannot be read: an operator has to judge them
  */
 export function judgeUnfinishedRecovery(directory: string): UnfinishedRecovery | undefined {
   const all = listLedgerFiles([directory], "include");
@@ -182,16 +185,13 @@ export function judgeUnfinishedRecovery(directory: string): UnfinishedRecovery |
   let signedStatus: string | undefined;
   const files = new LedgerFileSet();
   try {
-    for (const { file } of orderLedgerFiles(own, undefined).chunks) {
+    for (const { file } of orderLedgerFiles(own, "any").chunks) {
       for (const { bytes } of new ChunkReader(files.file(file)).entries()) {
         const writeSet = readPublic(decodeLedgerEntry(bytes));
         status = readStatus(writeSet) ?? status;
         if (isSignatureWriteSet(writeSet)) signedStatus = status;
       }
     }
-  } catch {
-    // Whatever these files are: they prove no opened service.
-    return "drop";
   } finally {
     files.close();
   }
@@ -202,14 +202,19 @@ export function judgeUnfinishedRecovery(directory: string): UnfinishedRecovery |
 function readStatus(writeSet: WriteSet): string | undefined {
   const row = findSingleton(writeSet, ledgerTable.service);
   if (row === undefined) return undefined;
-  return (JSON.parse(Buffer.from(row).toString("utf8")) as { status?: string }).status;
+  return readServiceRow(row).status;
 }
 
-/** Carries out what `judgeUnfinishedRecovery` found. */
+/**
+ * Carries out what `judgeUnfinishedRecovery` found. Cut short at any file, the rest is judged the
+ * same: renaming leaves the end of the ledger for last, removing the beginning.
+ */
 export function settleUnfinishedRecovery(directory: string, verdict: UnfinishedRecovery): void {
-  for (const { path, name } of listLedgerFiles([directory], "include")) {
-    if (basename(path) === name) continue;
-    if (verdict === "drop") unlinkSync(path);
-    else renameSync(path, join(directory, name));
-  }
+  const files = listLedgerFiles([directory], "include").filter(({ path }) =>
+    path.endsWith(recoverySuffix),
+  );
+  const startOf = ({ name }: StoredFile) => parseChunkName(name)!.startSeqno;
+  files.sort((left, right) => startOf(left) - startOf(right));
+  if (verdict === "drop") for (const { path } of files.reverse()) unlinkSync(path);
+  else for (const { path, name } of files) renameSync(path, join(directory, name));
 }

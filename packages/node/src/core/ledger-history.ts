@@ -7,6 +7,25 @@ import {
   type TxId,
   type WriteSet,
 } from "@coco/store";
+import { nodeErrors } from "./errors.ts";
+
+/** @throws {CocoError} LedgerNotOurs when the row of the service is no JSON of the right form */
+export function readServiceRow(row: Uint8Array): {
+  readonly cert: string;
+  readonly status: string;
+} {
+  const fail = (cause?: unknown) =>
+    nodeErrors.create("LedgerNotOurs", "a row of the service cannot be read", {}, cause);
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(row).toString("utf8"));
+  } catch (cause) {
+    throw fail(cause);
+  }
+  const { cert, status } = (value ?? {}) as Readonly<Record<string, unknown>>;
+  if (typeof cert !== "string" || typeof status !== "string") throw fail();
+  return { cert, status };
+}
 
 /** A certificate of the service, as a transaction recorded it. */
 export interface RecordedIdentity {
@@ -41,8 +60,7 @@ export class LedgerHistory {
     if (secret !== undefined) this.#secrets.push(readHistoricalSecret(secret, txId.seqno));
     const service = findSingleton(writeSet, ledgerTable.service);
     if (service === undefined) return;
-    const text = Buffer.from(service).toString("utf8");
-    const { cert: certificate } = JSON.parse(text) as { cert: string };
+    const { cert: certificate } = readServiceRow(service);
     const isKnown = this.#identities.some((known) => known.certificate === certificate);
     if (!isKnown) this.#identities.push({ txId, certificate });
   }

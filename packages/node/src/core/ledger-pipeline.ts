@@ -13,12 +13,16 @@ import {
   changesToWriteSet,
   finishSignature,
   type LedgerWriter,
+  ledgerTable,
   type PreparedSignature,
   prepareSignature,
   type Store,
   writeSetToChanges,
 } from "@coco/store";
+import type { DrivenLedger, ReceivedEntry } from "./consensus-driver.ts";
+import type { EntrySupply } from "./entry-supply.ts";
 import type { LedgerDisk } from "./ledger-disk.ts";
+import type { Membership, NodeRow } from "./membership.ts";
 
 export interface ExecutedTransaction {
   readonly view: number;
@@ -52,6 +56,13 @@ export interface LedgerPipelineOptions {
   readonly engine: Engine;
   readonly writer: LedgerWriter;
   readonly disk: LedgerDisk;
+  readonly membership: Membership;
+  readonly supply: EntrySupply;
+  /** Verifies an entry from the primary, whose seqno is the next of the ledger. */
+  readonly verify: (entry: ReceivedEntry) => Changes;
+  /** Has the engine's wishes carried out. */
+  readonly carryOut: () => void;
+  readonly onRolledBack: (seqno: number) => void;
   readonly signer: LedgerSigner;
   /** Signatures begin at least this far apart, unless `signatureCountMax` is reached. */
   readonly signatureDelayMs: number;
@@ -84,10 +95,12 @@ const rest = { durations: 2, durationsWhenBusy: 10, delaysWhenBusy: 5 } as const
 /** Share of its time that the executor is busy, above which it counts as busy. */
 const busyShare = 0.7;
 
-export class LedgerPipeline {
+export class LedgerPipeline implements DrivenLedger {
   readonly #options: LedgerPipelineOptions;
   #waiting: ExecutedTransaction[] = [];
   #isSigning = false;
+  /** Of signatures: those that were begun before a rollback are dropped. */
+  #generation = 0;
   #unsignedCount = 0;
   #lastSignatureStartMs = Number.NEGATIVE_INFINITY;
   /** From the begin of one signature to the begin of the next. */
@@ -95,12 +108,18 @@ export class LedgerPipeline {
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
   #marks: Mark[] = [];
+  /** A received signature waits to be written. */
+  #hasReceivedSignature = false;
   #isSignatureWanted = false;
   /** Figures for metrics. */
   readonly stats = { signatureCount: 0, signatureMs: 0, batchCount: 0, appendedCount: 0 };
 
   constructor(options: LedgerPipelineOptions) {
     this.#options = options;
+  }
+
+  get lastSeqno(): number {
+    return this.#options.store.seqno;
   }
 
   /** Transactions that are executed but not committed. */
@@ -137,7 +156,7 @@ export class LedgerPipeline {
     if (this.#isSigning || this.#isStopped) return;
     this.#append();
     this.#write();
-    this.#maybeSign();
+    if (this.#options.engine.role === "primary") this.#maybeSign();
   }
 
   #append(): void {
@@ -147,6 +166,8 @@ export class LedgerPipeline {
     this.#waiting = [];
     for (const { view, seqno, changes, claimsDigest } of waiting) {
       const writeSet = changesToWriteSet(changes);
+      const rows = changesToNodeRows(changes);
+      if (rows !== undefined) this.#marks.push(...this.#options.membership.apply(seqno, rows));
       const appended = writer.append({ view, seqno, writeSet, claimsDigest });
       onAppended(appended, changes);
     }
@@ -155,18 +176,81 @@ export class LedgerPipeline {
   }
 
   /** While the disk is busy, what is appended gathers: the next write takes all of it. */
-  #write(): void {
-    const { writer, disk, engine } = this.#options;
-    if (disk.isBusy && writer.pendingBytes < gatheredBytesMax) return;
+  #write(isForced = false): void {
+    const { writer, disk, engine, supply, carryOut } = this.#options;
+    if (disk.isBusy && !isForced && writer.pendingBytes < gatheredBytesMax) return;
+    const sizeBytes = writer.pendingBytes;
     const batch = writer.takeBatch();
     if (batch === undefined) return;
     this.stats.batchCount++;
+    supply.add(batch);
     const marks = this.#marks;
-    this.#marks = [];
+    const hasSignature = marks.length > 0 || this.#hasReceivedSignature;
+    this.#hasReceivedSignature = false;
     const { startSeqno: firstSeqno, endSeqno: lastSeqno } = batch;
-    engine.propose({ view: engine.view, firstSeqno, lastSeqno, marks });
-    disk.pushBatch(batch, marks.length > 0);
-    this.#takeEffects();
+    // What was received is known to the engine already.
+    const isOwn = lastSeqno > engine.seqno;
+    if (isOwn && engine.role === "primary") {
+      this.#marks = [];
+      engine.propose({ view: engine.view, firstSeqno, lastSeqno, marks, sizeBytes });
+    }
+    disk.pushBatch(batch, hasSignature);
+    carryOut();
+  }
+
+  /** Entries of the primary, which the engine has taken. */
+  appendReceived(entries: readonly ReceivedEntry[]): void {
+    const { store, writer, membership, verify, onAppended } = this.#options;
+    for (const received of entries) {
+      const changes = verify(received);
+      const { entry, isSignature } = received;
+      const appended = writer.appendEncoded(entry.bytes);
+      const seqno = store.apply(changes);
+      assert(seqno === appended.txId.seqno, "store and ledger go together");
+      const rows = changesToNodeRows(changes);
+      if (rows !== undefined) membership.apply(seqno, rows);
+      this.#hasReceivedSignature ||= isSignature;
+      onAppended(appended, changes);
+    }
+    this.stats.appendedCount += entries.length;
+    this.#write();
+  }
+
+  /** The engine has given up what follows `seqno`, and so does everything else. */
+  rollback(seqno: number): void {
+    const { store, writer, disk, membership, supply, onRolledBack } = this.#options;
+    this.#generation++;
+    this.#isSigning = false;
+    this.#waiting = [];
+    this.#unsignedCount = 0;
+    this.#marks = [];
+    store.rollback(seqno);
+    if (writer.lastTxId.seqno > seqno) {
+      // Files are cut where their layout says, so what is pending is written first.
+      const pending = writer.takeBatch();
+      if (pending !== undefined) disk.pushBatch(pending, false);
+      disk.pushRollback(writer.truncate(seqno), seqno);
+    }
+    membership.rollback(seqno);
+    supply.rollback(seqno);
+    onRolledBack(seqno);
+  }
+
+  /** This node has become primary. */
+  beginTerm(): void {
+    this.#write(true);
+    this.requestSignature();
+    // Not from here: the engine's other wishes come first.
+    setImmediate(() => this.flush());
+  }
+
+  committed(seqno: number): void {
+    const { store, writer, disk, membership, onCommitted } = this.#options;
+    // Receipts are made here, while the tree still has the leaves.
+    onCommitted(seqno);
+    store.compact(seqno);
+    membership.compact(seqno);
+    disk.pushChanges(writer.commit(seqno));
   }
 
   /** Begins a signature when one is due, or asks to be called when it will be. */
@@ -190,6 +274,7 @@ export class LedgerPipeline {
     const startMs = nowMs();
     this.#lastSignatureStartMs = startMs;
     this.#isSigning = true;
+    const generation = this.#generation;
     this.#isSignatureWanted = false;
     this.#unsignedCount = 0;
     const seqno = store.reserve();
@@ -212,6 +297,7 @@ export class LedgerPipeline {
       serviceKey.signAsync(prepared.coseToBeSigned),
     ])
       .then(([nodeSignature, coseSignature]) => {
+        if (generation !== this.#generation) return;
         const writeSet = finishSignature(prepared, nodeSignature, coseSignature);
         this.#finishSignature(prepared, nodeSignature, writeSetToChanges(writeSet), startMs);
       })
@@ -255,23 +341,17 @@ export class LedgerPipeline {
 
   /** The disk holds everything up to `seqno`. */
   persisted(seqno: number): void {
-    const { engine } = this.#options;
+    const { engine, carryOut } = this.#options;
     const view = engine.viewOf(seqno);
     assert(view !== undefined, "what is on disk was proposed");
     engine.persisted({ view, seqno });
-    this.#takeEffects();
+    carryOut();
     this.#write();
   }
 
-  #takeEffects(): void {
-    const { engine, store, writer, disk, onCommitted } = this.#options;
-    const { committed, rolledBackTo } = engine.drain();
-    assert(rolledBackTo === undefined, "a single node rolls back only when it starts again");
-    if (committed === undefined) return;
-    // Receipts are made here, while the tree still has the leaves.
-    onCommitted(committed);
-    store.compact(committed);
-    disk.pushChanges(writer.commit(committed));
+  /** The disk has nothing to do. */
+  writeGathered(): void {
+    this.#write();
   }
 
   /** Signs what is unsigned, waits until it is on disk, and takes nothing more. */
@@ -289,4 +369,19 @@ export class LedgerPipeline {
     } while (this.#options.writer.pendingBytes > 0);
     await this.#options.disk.close();
   }
+}
+
+/** Changes of the table of nodes; undefined when there are none. */
+function changesToNodeRows(changes: Changes): NodeRow[] | undefined {
+  const table = changes.find(({ name }) => name === ledgerTable.nodes);
+  if (table === undefined) return undefined;
+  return [
+    ...[...table.writes].map(([id, json]): NodeRow => [id, latin1ToUtf8(json)]),
+    ...[...table.removes].map((id): NodeRow => [id, undefined]),
+  ];
+}
+
+/** The store keeps one character for each byte. */
+function latin1ToUtf8(text: string): string {
+  return Buffer.from(text, "latin1").toString("utf8");
 }

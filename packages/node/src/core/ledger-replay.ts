@@ -3,10 +3,9 @@
  * predecessor died. Only what a signature covers is taken; the rest was never committed and is
  * cut off. The disk belongs to the host, so every root, signature and private part is checked.
  */
-import { bytesToHex, type Crypto, equalBytes } from "@coco/base";
+import type { Crypto } from "@coco/base";
 import {
   ChunkReader,
-  checkCoseSignature,
   createMerkleTree,
   decodeLedgerEntry,
   decryptEntry,
@@ -15,12 +14,12 @@ import {
   type LedgerEntry,
   type LedgerSecrets,
   type MerkleTree,
-  readSignature,
   type Store,
   type TxId,
   type WriteSet,
   writeSetToChanges,
 } from "@coco/store";
+import { checkRoot } from "./entry-verification.ts";
 import { nodeErrors } from "./errors.ts";
 import { LedgerFileSet, listLedgerFiles, orderChunks, readPublic } from "./ledger-files.ts";
 import { LedgerHistory } from "./ledger-history.ts";
@@ -59,7 +58,8 @@ export function replayLedger(options: ReplayOptions): ReplayResult {
         const entry = decodeLedgerEntry(bytes);
         const writeSet = readWriteSet(options, entry);
         const isOwn = entry.txId.seqno >= createSeqno;
-        if (isOwn && isSignatureWriteSet(writeSet)) checkRoot(options, tree, writeSet, entry.txId);
+        if (isOwn && isSignatureWriteSet(writeSet))
+          checkRoot({ ...options, tree }, writeSet, entry.txId);
         tree.append(entryToLeaf(crypto, entry));
         store.apply(writeSetToChanges(writeSet));
         store.compact(store.seqno);
@@ -83,18 +83,4 @@ function readWriteSet({ crypto, secrets }: ReplayOptions, entry: LedgerEntry): W
   const shared = readPublic(entry);
   if (entry.txId.seqno < (secrets.all()[0]?.version ?? 0)) return shared;
   return { maps: [...shared.maps, ...decryptEntry(crypto, entry, secrets).maps] };
-}
-
-function checkRoot(options: ReplayOptions, tree: MerkleTree, writeSet: WriteSet, txId: TxId): void {
-  const { crypto, servicePublicKey, directories } = options;
-  const { root, cose } = readSignature(writeSet);
-  const actual = tree.root(txId.seqno);
-  const problem = !equalBytes(root, actual)
-    ? `its root is ${bytesToHex(root)}, the entries give ${bytesToHex(actual)}`
-    : cose === undefined
-      ? "it has no signature of the service"
-      : checkCoseSignature(crypto, cose, servicePublicKey, root);
-  if (problem === undefined) return;
-  const place = `signature ${txId.view}.${txId.seqno}: ${problem}`;
-  throw nodeErrors.create("LedgerNotOurs", place, { directory: directories[0], seqno: txId.seqno });
 }

@@ -26,7 +26,7 @@ export interface TestIdentity {
   readonly encryption: { readonly publicPem: string; readonly privatePem: string };
 }
 
-function createIdentity(name: string): TestIdentity {
+export function createIdentity(name: string): TestIdentity {
   const key = generateSigningKey("secp256r1");
   const certificate = createCertificate({
     subject: `CN=${name}`,
@@ -56,87 +56,24 @@ export interface TestNodeOptions {
   readonly isSandbox?: boolean;
   /** Members with keys that exist already. */
   readonly members?: readonly TestIdentity[];
+  readonly user?: TestIdentity;
   /** Where a ledger may be; a new one by default. */
   readonly directory?: string;
   /** Default: start a new service. */
   readonly command?: Readonly<Record<string, unknown>>;
 }
 
-export class TestNode {
-  readonly directory: string;
-  readonly members: readonly TestIdentity[];
-  readonly user: TestIdentity;
-  readonly logLines: string[] = [];
-  readonly #options: TestNodeOptions;
+/** Talks to a node as its clients and its members do. */
+export abstract class NodeClient {
   readonly #agents = new Map<TestIdentity | undefined, Agent>();
-  #node: RunningNode | undefined;
+  abstract readonly members: readonly TestIdentity[];
+  abstract readonly user: TestIdentity;
+  protected abstract readonly target: Pick<RunningNode, "url" | "serviceCertificatePem">;
 
-  constructor(options: TestNodeOptions = {}) {
-    this.#options = options;
-    this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "coco-node-"));
-    const count = options.memberCount ?? 1;
-    this.members =
-      options.members ??
-      Array.from({ length: count }, (_, index) => createIdentity(`member${index}`));
-    this.user = createIdentity("user0");
-  }
-
-  get node(): RunningNode {
-    if (this.#node === undefined) throw new Error("the node is not running");
-    return this.#node;
-  }
-
-  get ledgerDirectory(): string {
-    return join(this.directory, "ledger");
-  }
-
-  async start(): Promise<void> {
-    const members = this.members.map(({ certificate, encryption }, index) => {
-      const certificateFile = join(this.directory, `member${index}_cert.pem`);
-      const keyFile = join(this.directory, `member${index}_enc_pubk.pem`);
-      writeFileSync(certificateFile, certificate);
-      writeFileSync(keyFile, encryption.publicPem);
-      return { certificate_file: certificateFile, encryption_public_key_file: keyFile };
-    });
-    const config = {
-      network: {
-        node_to_node_interface: { bind_address: "127.0.0.1:0" },
-        rpc_interfaces: { primary: { bind_address: "127.0.0.1:0" } },
-      },
-      command: {
-        type: "Start",
-        service_certificate_file: join(this.directory, "service_cert.pem"),
-        start: { constitution_files: [], members },
-        ...this.#options.command,
-      },
-      ledger: { directory: this.ledgerDirectory },
-      output_files: {
-        node_certificate_file: join(this.directory, "node_cert.pem"),
-        pid_file: join(this.directory, "node.pid"),
-      },
-      ...this.#options.configuration,
-    };
-    this.#node = await startNode(config, {
-      log: (line) => this.logLines.push(line),
-      isSandbox: this.#options.isSandbox ?? true,
-    });
-  }
-
-  async stop(): Promise<void> {
+  /** Ends the connections. */
+  close(): void {
     for (const agent of this.#agents.values()) agent.destroy();
-    await this.#node?.stop();
-    this.#node = undefined;
-  }
-
-  /** Audits the ledger on disk as anybody would. */
-  audit(serviceCertificate: string): AuditReport {
-    const files = readdirSync(this.ledgerDirectory).map((name) => {
-      const bytes = readFileSync(join(this.ledgerDirectory, name));
-      const read = (offset: number, lengthBytes: number) =>
-        new Uint8Array(bytes.subarray(offset, offset + lengthBytes));
-      return { name, sizeBytes: bytes.length, read };
-    });
-    return auditLedger(files, { crypto, serviceCertificate });
+    this.#agents.clear();
   }
 
   request(
@@ -151,7 +88,7 @@ export class TestNode {
     const { body, headers, as } = options;
     return new Promise((resolve, reject) => {
       const call = httpsRequest(
-        new URL(path, this.node.url),
+        new URL(path, this.target.url),
         { method, agent: this.#agentOf(as), headers: headers ?? {} },
         (response) => {
           const parts: Buffer[] = [];
@@ -217,7 +154,7 @@ export class TestNode {
       });
       if (ack.status !== 204) throw new Error(`ack: ${ack.status} ${ack.body}`);
     }
-    const service = this.node.serviceCertificatePem;
+    const service = this.target.serviceCertificatePem;
     const proposal = await this.propose([
       { name: "set_user", args: { cert: this.user.certificate } },
       ...(app === undefined ? [] : [{ name: "set_js_app", args: { bundle: app } }]),
@@ -233,11 +170,93 @@ export class TestNode {
     if (agent === undefined) {
       agent = new Agent({
         keepAlive: true,
-        ca: this.node.serviceCertificatePem,
+        ca: this.target.serviceCertificatePem,
         ...(identity && { cert: identity.certificate, key: identity.key.toPem() }),
       });
       this.#agents.set(identity, agent);
     }
     return agent;
+  }
+}
+
+export class TestNode extends NodeClient {
+  readonly directory: string;
+  readonly members: readonly TestIdentity[];
+  readonly user: TestIdentity;
+  readonly logLines: string[] = [];
+  readonly #options: TestNodeOptions;
+  #node: RunningNode | undefined;
+
+  constructor(options: TestNodeOptions = {}) {
+    super();
+    this.#options = options;
+    this.directory = options.directory ?? mkdtempSync(join(tmpdir(), "coco-node-"));
+    const count = options.memberCount ?? 1;
+    this.members =
+      options.members ??
+      Array.from({ length: count }, (_, index) => createIdentity(`member${index}`));
+    this.user = options.user ?? createIdentity("user0");
+  }
+
+  get node(): RunningNode {
+    if (this.#node === undefined) throw new Error("the node is not running");
+    return this.#node;
+  }
+
+  protected get target(): RunningNode {
+    return this.node;
+  }
+
+  get ledgerDirectory(): string {
+    return join(this.directory, "ledger");
+  }
+
+  async start(): Promise<void> {
+    const members = this.members.map(({ certificate, encryption }, index) => {
+      const certificateFile = join(this.directory, `member${index}_cert.pem`);
+      const keyFile = join(this.directory, `member${index}_enc_pubk.pem`);
+      writeFileSync(certificateFile, certificate);
+      writeFileSync(keyFile, encryption.publicPem);
+      return { certificate_file: certificateFile, encryption_public_key_file: keyFile };
+    });
+    const config = {
+      network: {
+        node_to_node_interface: { bind_address: "127.0.0.1:0" },
+        rpc_interfaces: { primary: { bind_address: "127.0.0.1:0" } },
+      },
+      command: {
+        type: "Start",
+        service_certificate_file: join(this.directory, "service_cert.pem"),
+        start: { constitution_files: [], members },
+        ...this.#options.command,
+      },
+      ledger: { directory: this.ledgerDirectory },
+      output_files: {
+        node_certificate_file: join(this.directory, "node_cert.pem"),
+        pid_file: join(this.directory, "node.pid"),
+      },
+      ...this.#options.configuration,
+    };
+    this.#node = await startNode(config, {
+      log: (line) => this.logLines.push(line),
+      isSandbox: this.#options.isSandbox ?? true,
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.close();
+    await this.#node?.stop();
+    this.#node = undefined;
+  }
+
+  /** Audits the ledger on disk as anybody would. */
+  audit(serviceCertificate: string): AuditReport {
+    const files = readdirSync(this.ledgerDirectory).map((name) => {
+      const bytes = readFileSync(join(this.ledgerDirectory, name));
+      const read = (offset: number, lengthBytes: number) =>
+        new Uint8Array(bytes.subarray(offset, offset + lengthBytes));
+      return { name, sizeBytes: bytes.length, read };
+    });
+    return auditLedger(files, { crypto, serviceCertificate });
   }
 }

@@ -36,6 +36,7 @@ export function createRecoveryOpening(
       openSeqno = openService(options, services());
     },
   });
+  if (status === "WaitingForRecoveryShares") recovery.resume();
   return {
     recovery,
     get isRecovering() {

@@ -50,9 +50,14 @@ async function checkClosed(node: TestNode, former: string): Promise<void> {
   expect(previous.json().previous_service_identity.trim()).toBe(former.trim());
 }
 
-/** A receipt of the former service, which the new one endorses. */
-async function checkReceipt(node: TestNode, txId: string): Promise<void> {
+/** A receipt of a former service, which the new one endorses. */
+async function checkReceipt(node: TestNode, txId: string, name: string): Promise<void> {
   const { status, body } = await fetchReceipt(node, txId);
+  // The signatures of CCF 1, with which this service began, say nothing of certificates.
+  if (name === "sgx_service" && txId.startsWith("2.")) {
+    expect([status, body]).toEqual([500, expect.stringContaining("records no certificate")]);
+    return;
+  }
   expect([txId, status, body]).toEqual([txId, 200, body]);
   const json = JSON.parse(body);
   expect(json.service_endorsements).toHaveLength(1);
@@ -96,7 +101,7 @@ describe.skipIf(!hasRealLedgers)("a real service", () => {
     expect(await nodeState(node)).toBe("PartOfNetwork");
     await agree(node, [{ name: "set_js_app", args: { bundle: dumpApp } }]);
     expect(await dumpTables(node, [...former.tables.keys()])).toEqual(former.tables);
-    await checkReceipt(node, former.lastTxId);
+    for (const txId of former.lastTxIds) await checkReceipt(node, txId, name);
     await node.stop();
     const { audit, privateDecrypted } = readLedger(node);
     expect(audit).toMatchObject({ serviceStatus: "Open", otherFiles: [] });

@@ -59,14 +59,14 @@ export function readRealService(name: string): RealService {
 /** Hexadecimal keys and values. */
 type PlainTable = Readonly<Record<string, string>>;
 
-/** The private tables at the end of a real ledger, and its last transaction but the signature. */
+/** The private tables at the end of a real ledger, and the last transaction of each view. */
 export function readPrivateState({ name, members }: RealService): {
   readonly tables: ReadonlyMap<string, PlainTable>;
-  readonly lastTxId: string;
+  readonly lastTxIds: readonly string[];
 } {
   const tables = new Map<string, Record<string, string>>();
   const files = new LedgerFileSet();
-  const txIds: string[] = [];
+  const lastTxIds = new Map<number, string>();
   const stored = listLedgerFiles([join(realLedgers, name, "ledger")], "leave");
   decryptLedger(
     stored.map((file) => files.file(file)),
@@ -74,7 +74,7 @@ export function readPrivateState({ name, members }: RealService): {
       crypto: createNodeCrypto(),
       memberEncryptionKeys: members.map(({ encryption }) => encryption.privatePem),
       onTransaction: ({ txId, publicWriteSet, privateWriteSet }) => {
-        if (!isSignatureWriteSet(publicWriteSet)) txIds.push(txIdToText(txId));
+        if (!isSignatureWriteSet(publicWriteSet)) lastTxIds.set(txId.view, txIdToText(txId));
         for (const { name: table, writes, removes } of privateWriteSet.maps) {
           const rows = tables.get(table) ?? {};
           for (const [key, value] of writes) rows[bytesToHex(key)] = bytesToHex(value);
@@ -85,7 +85,7 @@ export function readPrivateState({ name, members }: RealService): {
     },
   );
   files.close();
-  return { tables, lastTxId: txIds.at(-1) ?? "" };
+  return { tables, lastTxIds: [...lastTxIds.values()] };
 }
 
 const dumpSource = `

@@ -2,7 +2,7 @@
  * The second half of a disaster recovery: takes the members' shares, recovers the secrets of the
  * old ledger, reads its private part again in slices, and has the service opened.
  */
-import { assert, bytesToHex, equalBytes, errorToLine, type Log } from "@coco/base";
+import { assert, bytesToHex, equalBytes, errorToLine, isCocoError, type Log } from "@coco/base";
 import { internalTables, recoveryThreshold } from "@coco/governance";
 import {
   ChunkReader,
@@ -101,6 +101,20 @@ export class ServiceRecovery {
     });
   }
 
+  /** After the death of an executor: enough shares may have been submitted to it. */
+  resume(): void {
+    if (this.#phase !== "waiting") return;
+    const { store } = this.#options.state;
+    const transaction = store.begin("node");
+    try {
+      this.initiate(transaction);
+      store.commit(transaction);
+    } catch (error) {
+      if (!isCocoError(error)) throw error;
+      transaction.discard();
+    }
+  }
+
   onCommitted(seqno: number): void {
     if (this.#phase !== "waiting" || this.#awaited === undefined) return;
     if (seqno < this.#awaited.seqno) return;
@@ -128,8 +142,7 @@ export class ServiceRecovery {
     const { log, state } = this.#options;
     this.#phase = "reading";
     this.#lastRecoveredSeqno = 0;
-    const facts = { targetSeqno: this.#targetSeqno, ledgerSecrets: chain.length };
-    log("info", "reading the private ledger", facts);
+    log("info", "reading the private ledger", { targetSeqno: this.#targetSeqno });
     const secrets = new LedgerSecrets(state.crypto, chain);
     const store = createStore();
     const files = new LedgerFileSet();

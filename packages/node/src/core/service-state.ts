@@ -4,9 +4,10 @@
  */
 import { assert, bytesToHex, type Crypto, parseCertificate, utf8ToBytes } from "@coco/base";
 import { createNodeCrypto, pemToSigningKey, type SigningKey } from "@coco/base/node";
-import { createSingleNodeEngine, type Engine } from "@coco/consensus";
+import { createRaftEngine, type Engine, type EngineStart } from "@coco/consensus";
 import { createGenesis, type GenesisInfo, type NodeInfo } from "@coco/governance";
 import {
+  type AuditReport,
   type Changes,
   createStore,
   LedgerSecrets,
@@ -16,7 +17,13 @@ import {
   txIdToText,
 } from "@coco/store";
 import { createVirtualEvidence, evidenceToQuoteInfo, virtualMeasurement } from "@coco/tee";
-import type { ExecutorData, ExecutorSettings, Progress } from "./executor-messages.ts";
+import { nodeErrors } from "./errors.ts";
+import type {
+  ExecutorData,
+  ExecutorSettings,
+  ExecutorStart,
+  Progress,
+} from "./executor-messages.ts";
 import {
   createNodeRequest,
   createSelfSignedNodeCertificate,
@@ -28,6 +35,7 @@ import {
 import { listLedgerFiles, sealOpenChunk } from "./ledger-files.ts";
 import { LedgerHistory } from "./ledger-history.ts";
 import { replayLedger } from "./ledger-replay.ts";
+import { Membership, trustedIds } from "./membership.ts";
 import { recoverPublicLedger } from "./public-recovery.ts";
 import { findServiceNames, type ServiceNames } from "./service-names.ts";
 
@@ -54,6 +62,8 @@ export interface ServiceState {
   readonly isPrivateRead: boolean;
   readonly history: LedgerHistory;
   readonly names: ServiceNames;
+  /** What was found in the ledger of a service that is recovered now. */
+  readonly audit?: AuditReport;
 }
 
 /** Certificates begin a little in the past, for clients whose clocks are late. */
@@ -91,6 +101,8 @@ export function createServiceState(data: ExecutorData): ServiceState {
       return beginService(data, identity, data.start.genesis);
     case "recover":
       return recoverService(data, identity, data.start.previousServiceCertificate);
+    case "join":
+      return joinService(data, identity, data.start);
     case "resume":
       return resumeService(data, identity, data.start.progress);
   }
@@ -107,15 +119,57 @@ type Identity = Pick<
 >;
 
 function beginService(data: ExecutorData, identity: Identity, genesis: GenesisInfo): ServiceState {
-  const { crypto, nodeId, secrets } = identity;
+  const { crypto, secrets } = identity;
   const store = createStore();
-  const engine = createSingleNodeEngine({ nodeId, pendingCountMax: Number.MAX_SAFE_INTEGER });
+  const engine = createEngine(data, identity);
   const { chunkSizeBytes } = data.settings;
   const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes });
   const formerRoot = writer.tree.root();
   const history = new LedgerHistory();
   const state = { ...identity, store, engine, writer, formerRoot, history, isPrivateRead: true };
   return { ...state, ...createService(data, identity, store, engine, { genesis }) };
+}
+
+/** An empty ledger, which the primary fills. */
+function joinService(
+  data: ExecutorData,
+  identity: Identity,
+  start: Extract<ExecutorStart, { readonly kind: "join" }>,
+): ServiceState {
+  const { crypto, secrets } = identity;
+  const { serviceCertificate, nodeCertificate, serviceSubject, coseIssuer, createSeqno } = start;
+  const engine = createEngine(data, identity, {
+    viewFirstSeqnos: [],
+    lastSeqno: 0,
+    lastSignatureSeqno: 0,
+    committedSeqno: 0,
+    configurations: [],
+  });
+  const { chunkSizeBytes } = data.settings;
+  const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes });
+  return {
+    ...identity,
+    store: createStore(),
+    engine,
+    writer,
+    serviceCertificate,
+    nodeCertificate,
+    genesis: undefined,
+    createSeqno,
+    formerRoot: writer.tree.root(),
+    isPrivateRead: true,
+    history: new LedgerHistory(),
+    names: { serviceSubject, coseIssuer },
+  };
+}
+
+/** What this node confirmed to others and what it voted is lost: it may not go on as the same. */
+function refuseResumeBesideOthers(store: Store): void {
+  const membership = new Membership();
+  membership.load(store);
+  if (trustedIds(membership.nodes).length <= 1) return;
+  const detail = "its executor died beside other nodes; join again as a new node";
+  throw nodeErrors.create("NodeFailed", detail);
 }
 
 /** A recovered service goes on this many views after the last one. @source CCF */
@@ -127,21 +181,30 @@ function recoverService(
   identity: Identity,
   previousServiceCertificate: string,
 ): ServiceState {
-  const { crypto, nodeId, secrets } = identity;
+  const { crypto, secrets } = identity;
   const { settings } = data;
   const recovered = recoverPublicLedger({
     directories: toLedgerDirectories(settings),
     crypto,
     previousServiceCertificate,
   });
-  const { store, tree, lastTxId, history } = recovered;
-  const engine = continueEngine(nodeId, history, lastTxId, lastTxId.view + viewsOfRecovery);
+  const { store, tree, lastTxId, history, audit } = recovered;
+  const engine = continueEngine(data, identity, history, lastTxId, lastTxId.view + viewsOfRecovery);
   const formerRoot = tree.root();
   // The secrets of the service are known only by their shares; what follows has a new one.
   secrets.add({ version: lastTxId.seqno + 1, key: crypto.bytes(32) });
   const { chunkSizeBytes } = settings;
   const writer = new LedgerWriter({ crypto, secrets, lastTxId, tree, chunkSizeBytes });
-  const state = { ...identity, store, engine, writer, formerRoot, history, isPrivateRead: false };
+  const state = {
+    ...identity,
+    store,
+    engine,
+    writer,
+    formerRoot,
+    history,
+    audit,
+    isPrivateRead: false,
+  };
   const service = { genesis: undefined, previousCreateTxId: findCreateTxId(history) };
   return { ...state, ...createService(data, identity, store, engine, service) };
 }
@@ -162,25 +225,40 @@ function toLedgerDirectories(settings: ExecutorSettings): readonly string[] {
 
 /** An engine that goes on after `lastTxId`, which is signed, in `view` at least. */
 function continueEngine(
-  nodeId: string,
+  data: ExecutorData,
+  identity: Identity,
   history: LedgerHistory,
   lastTxId: TxId,
   viewMin: number,
 ): Engine {
-  const engine = createSingleNodeEngine({
-    nodeId,
-    pendingCountMax: Number.MAX_SAFE_INTEGER,
-    start: {
-      viewFirstSeqnos: history.toViewFirstSeqnos(),
-      lastSeqno: lastTxId.seqno,
-      lastSignatureSeqno: lastTxId.seqno,
-      committedSeqno: lastTxId.seqno,
-      configurations: [{ kind: "configuration", seqno: 1, nodes: [nodeId] }],
-    },
+  return createEngine(data, identity, {
+    viewFirstSeqnos: history.toViewFirstSeqnos(),
+    // It goes on above this one.
+    view: viewMin - 1,
+    lastSeqno: lastTxId.seqno,
+    lastSignatureSeqno: lastTxId.seqno,
+    committedSeqno: lastTxId.seqno,
+    configurations: [{ kind: "configuration", seqno: 1, nodes: [identity.nodeId] }],
   });
-  while (engine.view < viewMin) engine.newView();
-  engine.drain();
-  return engine;
+}
+
+/** Milliseconds of one tick of the engine. */
+const tickMs = 10;
+
+export function createEngine(
+  { settings }: ExecutorData,
+  { crypto, nodeId }: Pick<Identity, "crypto" | "nodeId">,
+  start?: EngineStart,
+): Engine {
+  return createRaftEngine({
+    nodeId,
+    rng: crypto,
+    // The dispatcher refuses what would be too much before it is executed.
+    pendingCountMax: Number.MAX_SAFE_INTEGER,
+    heartbeatTicks: Math.max(1, Math.round(settings.messageTimeoutMs / tickMs)),
+    electionTicks: Math.max(2, Math.round(settings.electionTimeoutMs / tickMs)),
+    ...(start && { start }),
+  });
 }
 
 /** Writes the first transaction of a new or of a recovered service. */
@@ -259,7 +337,7 @@ function createNodeInfo(
 
 function resumeService(data: ExecutorData, identity: Identity, progress: Progress): ServiceState {
   const { settings } = data;
-  const { crypto, secrets, serviceKey, nodeId } = identity;
+  const { crypto, secrets, serviceKey } = identity;
   const { createSeqno, committedSeqno } = progress;
   const directories = toLedgerDirectories(settings);
   sealOpenChunk(listLedgerFiles(directories, "include"));
@@ -273,8 +351,9 @@ function resumeService(data: ExecutorData, identity: Identity, progress: Progres
     createSeqno,
     committedSeqno,
   });
+  refuseResumeBesideOthers(store);
   // The predecessor may have given out ids of this view that are lost now: use a higher one.
-  const engine = continueEngine(nodeId, history, lastTxId, progress.view + 1);
+  const engine = continueEngine(data, identity, history, lastTxId, progress.view + 1);
   const { chunkSizeBytes } = settings;
   const writer = new LedgerWriter({ crypto, secrets, lastTxId, tree, chunkSizeBytes });
   const { serviceCertificate, nodeCertificate } = progress;

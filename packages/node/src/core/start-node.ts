@@ -26,6 +26,8 @@ import { createLog } from "../log.ts";
 import { softwareVersion } from "../version.ts";
 import { nodeErrors } from "./errors.ts";
 import type { ExecutorSettings, ExecutorStart } from "./executor-messages.ts";
+import type { ForwardingRules } from "./forwarding.ts";
+import { joinNetwork } from "./join-client.ts";
 import { generateNodeSecrets, type HeldLedgerSecret } from "./node-secrets.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -41,6 +43,8 @@ export interface StartNodeOptions {
   readonly isSandbox?: boolean;
   /** ES modules whose default export is a `CreateIndexStrategy`; loaded where the store is. */
   readonly indexModules?: readonly string[];
+  /** Ends the waiting of a node that joins. */
+  readonly signal?: AbortSignal;
   /** The node stopped because it could not go on. */
   readonly onFailed?: (error: Error) => void;
 }
@@ -75,22 +79,34 @@ export async function startNode(
     write: options.log,
   });
   const { command } = configuration;
-  if (command.type === "Join") {
-    throw nodeErrors.create("CommandNotSupported", `command.type ${command.type}`);
-  }
   const ledgerDirectory = resolve(configuration.ledger.directory);
-  if (command.type === "Start") checkLedgerDirectory(ledgerDirectory);
+  if (command.type !== "Recover") checkLedgerDirectory(ledgerDirectory);
   const isSandbox = options.isSandbox ?? false;
   const inspectUrl = openDebugger(options.inspectPort);
   const crypto = createNodeCrypto();
   const curve = configuration.nodeCertificate.curve === "P-256" ? "secp256r1" : "secp384r1";
+  const settings = {
+    ...toSettings(configuration, command, ledgerDirectory, isSandbox),
+    indexModules: (options.indexModules ?? []).map((path) => pathToFileURL(path).href),
+  };
+  const secrets = generateNodeSecrets(curve, toFirstSecrets(command, crypto));
+  const beginning =
+    command.type === "Join"
+      ? await joinNetwork({
+          crypto,
+          settings,
+          secrets,
+          serviceCertificate: readText(command.serviceCertificateFile),
+          targetAddress: command.targetRpcAddress,
+          retryTimeoutMs: command.retryTimeoutMs,
+          isRedirectFollowed: command.followRedirect,
+          log,
+          signal: options.signal,
+        })
+      : { secrets, start: toExecutorStart(command, isSandbox) };
   const supervisor = new Supervisor({
-    settings: {
-      ...toSettings(configuration, command, ledgerDirectory, isSandbox),
-      indexModules: (options.indexModules ?? []).map((path) => pathToFileURL(path).href),
-    },
-    start: toExecutorStart(command, isSandbox),
-    secrets: generateNodeSecrets(curve, toFirstSecrets(command, crypto)),
+    settings,
+    ...beginning,
     interfaces: configuration.network.rpcInterfaces.map(toFrontInterface),
     frontLimits: toFrontLimits(configuration),
     frontCount: configuration.front.workerCount,
@@ -132,8 +148,8 @@ function toExecutorStart(command: StartCommand, isSandbox: boolean): ExecutorSta
   return { kind: "recover", previousServiceCertificate };
 }
 
-function toFirstSecrets(command: StartCommand, crypto: Rng): readonly HeldLedgerSecret[] {
-  if (command.type === "Recover") return [];
+function toFirstSecrets(command: CommandConfiguration, crypto: Rng): readonly HeldLedgerSecret[] {
+  if (command.type !== "Start") return [];
   return [{ version: 1, secret: crypto.bytes(32), previousStoredVersion: undefined }];
 }
 
@@ -188,6 +204,7 @@ function toGenesis(command: StartConfiguration, isSandbox: boolean): GenesisInfo
     };
   });
   const { serviceConfiguration } = command;
+  const { recentCoseProposalsWindowSize, serviceCertificateValidityDaysMax } = serviceConfiguration;
   const recoverers = members.filter(({ encryptionPublicKey, recoveryRole }) => {
     return encryptionPublicKey !== undefined && recoveryRole !== "Owner";
   }).length;
@@ -196,9 +213,13 @@ function toGenesis(command: StartConfiguration, isSandbox: boolean): GenesisInfo
     constitution: toConstitution(command.constitutionFiles, isSandbox),
     configuration: {
       maximum_node_certificate_validity_days: serviceConfiguration.nodeCertificateValidityDaysMax,
-      maximum_service_certificate_validity_days:
-        serviceConfiguration.serviceCertificateValidityDaysMax,
-      recent_cose_proposals_window_size: serviceConfiguration.recentCoseProposalsWindowSize,
+      // As CCF, what has its default is not written.
+      ...(serviceCertificateValidityDaysMax === 365
+        ? {}
+        : { maximum_service_certificate_validity_days: serviceCertificateValidityDaysMax }),
+      ...(recentCoseProposalsWindowSize === 100
+        ? {}
+        : { recent_cose_proposals_window_size: recentCoseProposalsWindowSize }),
       recovery_threshold: serviceConfiguration.recoveryThreshold || Math.max(1, recoverers),
     },
   };
@@ -206,7 +227,7 @@ function toGenesis(command: StartConfiguration, isSandbox: boolean): GenesisInfo
 
 function toSettings(
   configuration: NodeConfiguration,
-  command: StartCommand,
+  command: CommandConfiguration,
   ledgerDirectory: string,
   isSandbox: boolean,
 ): ExecutorSettings {
@@ -221,18 +242,22 @@ function toSettings(
     ledgerReadOnlyDirectories: ledger.readOnlyDirectories.map((path) => resolve(path)),
     ledgerSync: ledger.sync,
     chunkSizeBytes: ledger.chunkSizeBytes,
+    messageTimeoutMs: consensus.messageTimeoutMs,
+    electionTimeoutMs: consensus.electionTimeoutMs,
     signatureDelayMs: ledgerSignatures.delayMs,
     signatureCountMax: ledgerSignatures.txCount,
     uncommittedCountMax: consensus.uncommittedTxCountMax || Number.MAX_SAFE_INTEGER,
     historicalCacheSizeBytes: configuration.historicalCacheSoftLimitBytes,
     coseIssuer: command.type === "Start" ? command.coseSignatures : undefined,
     serviceSubject: command.type === "Start" ? command.serviceSubjectName : undefined,
-    serviceValidityDays: command.initialServiceCertificateValidityDays,
+    serviceValidityDays:
+      command.type === "Join" ? 0 : command.initialServiceCertificateValidityDays,
     nodeSubject: nodeCertificate.subjectName,
     nodeValidityDays: nodeCertificate.initialValidityDays,
     subjectAltNames:
       nodeCertificate.subjectAltNames.length > 0 ? nodeCertificate.subjectAltNames : hosts,
     rpcInterfaces: Object.fromEntries(network.rpcInterfaces.map(toInterfaceRow)),
+    forwarding: Object.fromEntries(network.rpcInterfaces.map(toForwardingRules)),
     nodeToNodeInterface: {
       bind_address: `${host}:${port}`,
       published_address: nodeToNodeInterface.publishedAddress,
@@ -245,6 +270,18 @@ function toSettings(
     memorySizeBytes: configuration.execution.memorySizeBytes,
     isSandbox,
   };
+}
+
+function toForwardingRules(rpc: RpcInterfaceConfiguration): [string, ForwardingRules] {
+  const { toPrimary } = rpc.redirections;
+  return [
+    rpc.name,
+    {
+      timeoutMs: rpc.forwardingTimeoutMs,
+      redirectsToPrimary: toPrimary !== undefined,
+      ...(toPrimary?.kind === "StaticAddress" && { redirectAddress: toPrimary.address }),
+    },
+  ];
 }
 
 function toInterfaceRow(rpc: RpcInterfaceConfiguration): [string, Record<string, unknown>] {
@@ -309,11 +346,13 @@ function writeOutput(path: string | undefined, content: string): void {
 
 function writeOutputFiles(
   { outputFiles }: NodeConfiguration,
-  command: StartCommand,
+  command: CommandConfiguration,
   supervisor: Supervisor,
   urls: Readonly<Record<string, string>>,
 ): void {
-  writeOutput(command.serviceCertificateFile, supervisor.certificates.serviceCertificate);
+  if (command.type !== "Join") {
+    writeOutput(command.serviceCertificateFile, supervisor.certificates.serviceCertificate);
+  }
   writeOutput(outputFiles.nodeCertificateFile, supervisor.certificates.selfSignedCertificate);
   writeOutput(outputFiles.pidFile, `${process.pid}`);
   const addresses = Object.entries(urls).map(([name, url]) => [name, url.replace(/^\w+:\/\//, "")]);

@@ -130,13 +130,13 @@ export class CommittedTransaction implements HistoricalState {
    */
   get jsonReceipt(): Record<string, unknown> {
     const json = receiptToJson(this.#receipt());
-    const { entry } = this.#decoded;
-    const isFirstVersion = entry.commitEvidenceDigest === undefined;
-    if (!isFirstVersion || this.#decoded.signature !== undefined) return json;
-    // Entries of the first version have no leaf components: the leaf is the entry's digest.
+    const { entry, signature } = this.#decoded;
+    if (entry.claimsDigest !== undefined || signature !== undefined) return json;
+    // The leaf of an older entry has fewer components, or none: it is the entry's digest.
     const { leaf_components: components, ...rest } = json;
-    const { write_set_digest: leaf } = components as { write_set_digest: string };
-    return { ...rest, leaf };
+    const { commit_evidence, write_set_digest } = components as Fields;
+    if (entry.commitEvidenceDigest === undefined) return { ...rest, leaf: write_set_digest };
+    return { ...json, leaf_components: { commit_evidence, write_set_digest } };
   }
 
   /** The receipt as scripts get it: other order, and marked when it is of a signature. */
@@ -157,8 +157,9 @@ export class CommittedTransaction implements HistoricalState {
     const { certificate } = signed;
     if (certificate === undefined) throw this.#fail("the signature records no certificate");
     const named = { ...signed, certificate };
-    if (own !== undefined) return createSignatureReceipt(named);
-    const { crypto, secrets, serviceEndorsements } = this.#decoder;
+    const { crypto, secrets } = this.#decoder;
+    const serviceEndorsements = this.#decoder.serviceEndorsements?.(certificate, this.txId) ?? [];
+    if (own !== undefined) return { ...createSignatureReceipt(named), serviceEndorsements };
     const { seqno } = this.txId;
     const { tree } = signed;
     if (seqno < tree.firstLeaf || !equalBytes(tree.leaf(seqno), entryToLeaf(crypto, entry))) {
@@ -173,7 +174,7 @@ export class CommittedTransaction implements HistoricalState {
         claimsDigest: entry.claimsDigest ?? noClaimsDigest,
       },
       signed: named,
-      serviceEndorsements: serviceEndorsements?.(certificate, this.txId) ?? [],
+      serviceEndorsements,
     });
   }
 

@@ -83,9 +83,7 @@ describe.skipIf(!hasVectors)("real evidence of Azure confidential VMs", () => {
     const refused = (changed: Bundle, what: string) =>
       expect(judge("SNP", toBytes(changed)).ok, what).toBe(false);
     const hcl = Uint8Array.from(Buffer.from(bundle.hcl_report, "base64url"));
-    for (let at = 0; at < hcl.length; at += 7) {
-      const isUnmeaning = at >= 0x4c4 && at < 0x4c8;
-      if (isUnmeaning) continue;
+    for (let at = 0; at < hcl.length; at += at >= 0x4c0 && at < 0x4d4 ? 1 : 7) {
       const changed = bytesToBase64(flip(hcl, at, 1 << (at % 8)));
       refused({ ...bundle, hcl_report: changed }, `report ${at}`);
     }

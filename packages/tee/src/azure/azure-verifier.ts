@@ -52,7 +52,8 @@ function readText(fields: Fields, name: string): string {
 /** Hex where it can be hex, else base64. */
 export function textToBytes(text: string, what: string): Uint8Array {
   try {
-    return /^([0-9a-fA-F]{2})+$/.test(text) ? hexToBytes(text) : base64ToBytes(text);
+    const isHex = text.length % 2 === 0 && /^[0-9a-fA-F]+$/.test(text);
+    return isHex ? hexToBytes(text) : base64ToBytes(text);
   } catch (cause) {
     if (!isCocoError(cause)) throw cause;
     return fail(`${what} is neither hex nor base64`);

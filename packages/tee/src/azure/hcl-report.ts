@@ -87,12 +87,12 @@ export function bytesToHclReport(bytes: Uint8Array): HclReport {
   reader.zeros(16);
   const area = reader.take(snpReportSizeBytes);
   const dataSize = reader.u32();
-  reader.u32();
+  if (reader.u32() !== 1) reader.fail("an unknown version of the variable data");
   const type = reader.u32();
   if (reader.u32() !== sha256Type) reader.fail("an unknown hash");
   const variableSize = reader.u32();
   const variableData = reader.take(variableSize);
-  const isSized = dataSize === variableSize + 20 || dataSize === variableSize;
+  const isSized = dataSize === variableSize + 20;
   if (!isSized || size !== reader.position) reader.fail("sizes that contradict each other");
   reader.zeros(reader.remaining);
   const fields = readFields(variableData, reader);

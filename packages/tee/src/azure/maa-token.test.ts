@@ -108,6 +108,7 @@ describe("tokens of an attestation service", () => {
       "x-ms-attestation-type": "tpm",
       enclaveUniqueId: "ab".repeat(32),
       rp_data: "01".repeat(32),
+      enclaveFlags: 0,
       aikValidated: true,
       secureBootEnabled: true,
       iommuEnabled: true,
@@ -119,6 +120,8 @@ describe("tokens of an attestation service", () => {
     };
     expect(judge(createToken(vbs)).claims).toMatchObject({ platform: "vsm" });
     expect(judge(createToken(vbs)).ok).toBe(true);
+    expect(judge(createToken({ ...vbs, enclaveFlags: 1 })).code).toBe("DebugEnabled");
+    expect(judge(createToken({ ...vbs, enclaveFlags: undefined })).code).toBe("DebugEnabled");
     for (const name of Object.keys(vbs).filter((key) => vbs[key as keyof typeof vbs] === true)) {
       expect(judge(createToken({ ...vbs, [name]: false })).code, name).toBe("BootStateRefused");
     }

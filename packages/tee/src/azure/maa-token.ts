@@ -101,6 +101,8 @@ interface ClaimNames {
   readonly measurement: string;
   readonly reportData: string;
   readonly debug: string;
+  /** What `debug` says when nobody can look inside. */
+  readonly plain: false | 0;
   readonly hostData?: string;
   readonly signer?: string;
 }
@@ -111,6 +113,7 @@ const claimNames: Readonly<Record<string, ClaimNames>> = {
     measurement: "x-ms-sevsnpvm-launchmeasurement",
     reportData: "x-ms-sevsnpvm-reportdata",
     debug: "x-ms-sevsnpvm-is-debuggable",
+    plain: false,
     hostData: "x-ms-sevsnpvm-hostdata",
     signer: "x-ms-sevsnpvm-idkeydigest",
   },
@@ -119,6 +122,7 @@ const claimNames: Readonly<Record<string, ClaimNames>> = {
     measurement: "x-ms-sgx-mrenclave",
     reportData: "x-ms-sgx-report-data",
     debug: "x-ms-sgx-is-debuggable",
+    plain: false,
     signer: "x-ms-sgx-mrsigner",
   },
   tdxvm: {
@@ -126,13 +130,15 @@ const claimNames: Readonly<Record<string, ClaimNames>> = {
     measurement: "tdx_mrtd",
     reportData: "tdx_report_data",
     debug: "tdx_td_attributes_debug",
+    plain: false,
     hostData: "tdx_mrconfigid",
   },
   tpm: {
     platform: "vsm",
     measurement: "enclaveUniqueId",
     reportData: "rp_data",
-    debug: "enclaveDebug",
+    debug: "enclaveFlags",
+    plain: 0,
     signer: "enclaveAuthorId",
   },
 };
@@ -182,17 +188,18 @@ function toClaims(input: VerificationInput, names: ClaimNames, token: Token, fie
     platform: names.platform,
     format: input.evidence.format,
     isHardware: true,
-    isDebug: fields[names.debug] !== false && names.platform !== "vsm",
+    isDebug: fields[names.debug] !== names.plain,
     measurement,
     hostData: text(names.hostData),
     reportData: toReportData(fields[names.reportData]),
     ...(signer === undefined ? {} : { signer }),
     details: {
+      // First what the token says, then what must not be overwritten by it.
+      ...Object.fromEntries(flat.slice(0, 128)),
       issuer: String(token.claims["iss"]),
       policyHash: String(token.claims["x-ms-policy-hash"] ?? ""),
       // The service has judged the machine's settings and TCB, by its own baseline.
-      ...(names.platform === "tdx" ? { profile: "azure-attestation" } : {}),
-      ...Object.fromEntries(flat.slice(0, 128)),
+      profile: names.platform === "tdx" ? "azure-attestation" : "none",
     },
   };
   return names.platform === "tdx" || names.platform === "sgx"

@@ -176,6 +176,26 @@ describe.skipIf(!hasVectors)("real SGX and TDX evidence", () => {
   });
 });
 
+describe.skipIf(!hasVectors)("verdicts of other verifiers", () => {
+  // Goal: they agree with ours, except where Intel's rule about TDX components says otherwise.
+  test.each([
+    ["sgx-00a067-debug", "refused"],
+    ["tdx-v4-00806f05", "OutOfDate"],
+    ["tdx-v4-50806f-debug", "refused"],
+    ["tdx-v4-50806f-outofdate", "refused"],
+    ["tdx-v5-90c06f", "UpToDate"],
+    ["tdx-v5-90c06f-b", "refused"],
+    // The first two TDX components are the module's own: others compare them and find no level.
+    ["tdx-v4-00806f05-az", "refused", "OutOfDate"],
+  ])("%s", (folder, theirs, ours = theirs) => {
+    const recorded = JSON.parse(readVectorText(`${folder}/expected.json`)) as Bundle;
+    const [, status = "refused"] = /^OK (\w+)/.exec(recorded["oracle_js_0_3_9"]!) ?? [];
+    expect(status).toBe(theirs);
+    const result = run(`${folder}/`, {}, recorded["verifyAt"]!);
+    expect(result.ok ? result.claims?.tcbStatus : "refused").toBe(ours);
+  });
+});
+
 describe.skipIf(!hasVectors)("tampered collateral", () => {
   const quote = () => readVector("tdx-v5-90c06f/quote.bin");
   const good = () => JSON.parse(readVectorText("tdx-v5-90c06f/collateral.json")) as Bundle;

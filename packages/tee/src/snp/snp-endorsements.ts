@@ -4,12 +4,14 @@ import {
   bytesToHex,
   bytesToLatin1,
   bytesToUtf8,
+  concatBytes,
   DerReader,
   derElementToText,
   type ParsedCertificate,
   utf8ToBytes,
 } from "@coco/base";
 import { teeErrors } from "../errors.ts";
+import { readU32 } from "../evidence-reader.ts";
 import type { CheckList, VerificationInput } from "../verification.ts";
 import { bytesToCertificates, checkPath, keyDigest } from "../x509/certificate-path.ts";
 import { checkRevocation } from "../x509/revocation-list.ts";
@@ -70,8 +72,43 @@ function isBase64Text(bytes: Uint8Array): boolean {
   return /^[A-Za-z0-9+/=_-]+\s*$/.test(bytesToLatin1(bytes));
 }
 
+/** Kinds of certificates in the table of the host, as their identifiers stand in it. */
+const tableKinds = {
+  vcek: "63da758de6644564adc5f4b93be8accd",
+  vlek: "a8074bc2a25a483eaae639c045a0b8a1",
+  ask: "4ab7b379bbac4fe4a02f05aef327c782",
+  ark: "c0b406a4a803495297433fb6014cd0ae",
+};
+
+const tableEntrySizeBytes = 24;
+const tableEntriesCountMax = 16;
+
 /**
- * Reads endorsements: PEM, DER, the host's JSON (vcekCert, certificateChain), or base64 of those.
+ * The table that Linux hands to a guest: {identifier, offset, length} until an identifier of zeros.
+ * @returns undefined when the bytes are no such table
+ * @source AMD document 56421 (GHCB), section 4.1.8.1
+ */
+function readCertificateTable(bytes: Uint8Array): Uint8Array | undefined {
+  const found = new Map<string, Uint8Array>();
+  for (let index = 0; index < tableEntriesCountMax; index++) {
+    const at = index * tableEntrySizeBytes;
+    if (at + tableEntrySizeBytes > bytes.length) return undefined;
+    const kind = bytesToHex(bytes.subarray(at, at + 16));
+    if (/^0+$/.test(kind)) break;
+    const start = readU32(bytes, at + 16);
+    const end = start + readU32(bytes, at + 20);
+    if (end > bytes.length || !Object.values(tableKinds).includes(kind)) return undefined;
+    found.set(kind, bytes.subarray(start, end));
+  }
+  const leaf = found.get(tableKinds.vcek) ?? found.get(tableKinds.vlek);
+  if (leaf === undefined) return undefined;
+  const others = [tableKinds.ask, tableKinds.ark].map((kind) => found.get(kind));
+  return concatBytes(leaf, ...others.filter((der) => der !== undefined));
+}
+
+/**
+ * Reads endorsements: PEM, DER, the host's JSON (vcekCert, certificateChain), the table
+ * that Linux hands to a guest, or base64 of those.
  * @throws {CocoError} EndorsementsInvalid, EndorsementsMissing
  */
 export function bytesToSnpEndorsements(bytes: Uint8Array, depth = 0): ParsedCertificate[] {
@@ -86,7 +123,8 @@ export function bytesToSnpEndorsements(bytes: Uint8Array, depth = 0): ParsedCert
   if (bytes[0] !== 0x30 && depth === 0 && isBase64Text(bytes)) {
     return bytesToSnpEndorsements(base64ToBytes(bytesToLatin1(bytes).trim()), depth + 1);
   }
-  return bytesToCertificates(bytes);
+  const table = bytes[0] === 0x30 ? undefined : readCertificateTable(bytes);
+  return bytesToCertificates(table ?? bytes);
 }
 
 /** Which product the root stands for; a replaced root says it in its name. */

@@ -109,7 +109,7 @@ describe.skipIf(!hasVectors)("real SNP evidence", () => {
     expect(assess(claims, { snp: { signingKeys: new Set(["vlek"]) } }, now).ok).toBe(true);
   });
 
-  // Goal: endorsed utility VM, policy text, claimed TCB; each of them for another machine is refused.
+  // Goal: utility VM, policy text and claimed TCB count; those of another machine are refused.
   test("aci-milan", () => {
     const report = readVector("aci-milan/snp_report.bin");
     const host = readVector("aci-milan/uvm_host_amd_certificate.json");
@@ -170,7 +170,7 @@ describe.skipIf(!hasVectors)("real SNP evidence", () => {
     expect(rules({ minimums: new Map([["reportVersion", 4]]) })).toBe("EvidenceVersionTooOld");
   });
 
-  // Goal: no single flipped bit of a report passes; every bit of every eighth byte, one of the rest.
+  // Goal: no single flipped bit of a report passes: one bit of every byte.
   test.each([
     ["snp-milan/report.bin", "snp-milan/vcek.pem"],
     ["snp-genoa-v5/live-report-v5-genoa.bin", "snp-genoa-v5/live-vcek-genoa.der"],
@@ -201,37 +201,32 @@ describe.skipIf(!hasVectors)("real SNP evidence", () => {
 const arc = "1.3.6.1.4.1.3704.1";
 const versions = { "3.1": 4, "3.2": 0, "3.3": 24, "3.8": 219 };
 
+const turinVersions = { "3.1": 4, "3.2": 0, "3.3": 24, "3.8": 219, "3.9": 2 };
+
 /** A machine with a key hierarchy of its own. */
-function createMachine(serials: { vcek?: number; ask?: number } = {}) {
-  const root = issue({ subject: "CN=ARK-Milan", isAuthority: true });
-  const middle = issue({
-    subject: "CN=SEV-Milan",
-    issuer: root,
-    isAuthority: true,
-    serial: serials.ask ?? 2,
-  });
-  const chipId = Uint8Array.from({ length: 64 }, (_, index) => index + 1);
-  const spls = Object.entries(versions).map(([name, value]) => [
-    `${arc}.${name}`,
+function createMachine(product: "Milan" | "Turin" = "Milan") {
+  const isTurin = product === "Turin";
+  const root = issue({ subject: `CN=ARK-${product}`, isAuthority: true });
+  const name = `CN=SEV-${product}`;
+  const middle = issue({ subject: name, issuer: root, isAuthority: true, serial: 2 });
+  const sizeBytes = isTurin ? 8 : 64;
+  const chipId = Uint8Array.from({ length: sizeBytes }, (_, index) => index + 1);
+  const spls = Object.entries(isTurin ? turinVersions : versions).map(([part, value]) => [
+    `${arc}.${part}`,
     derInteger(value),
   ]);
-  const leaf = issue({
-    subject: "CN=SEV-VCEK",
-    issuer: middle,
-    serial: serials.vcek ?? 3,
-    extensions: {
-      [`${arc}.2`]: derText("Milan-B0"),
-      ...Object.fromEntries(spls),
-      [`${arc}.4`]: chipId,
-    },
-  });
-  const chain = join(leaf, middle, root);
-  return { root, middle, leaf, chain, chipId };
+  const extensions = {
+    [`${arc}.2`]: derText(isTurin ? product : `${product}-B0`),
+    ...Object.fromEntries(spls),
+    [`${arc}.4`]: chipId,
+  };
+  const leaf = issue({ subject: "CN=SEV-VCEK", issuer: middle, serial: 3, extensions });
+  return { root, middle, leaf, chain: join(leaf, middle, root), chipId };
 }
 
 /** Writes a report that the machine signs. */
 function createReport(
-  machine: { leaf: Party; chipId: Uint8Array },
+  machine: { readonly leaf: Party; readonly chipId: Uint8Array },
   edit: (view: DataView) => void,
 ) {
   const bytes = new Uint8Array(1184);
@@ -292,6 +287,66 @@ describe("SNP evidence of a machine with its own root", () => {
     expect(judge(report, machine.chain).code).toBe("EndorsementsInvalid");
     const others = createMachine();
     expect(judge(report, others.chain, { trustAnchors }).code).toBe("EndorsementsInvalid");
+  });
+
+  // Goal: Turin has other TCB bytes, short chip identities and reports of version 5.
+  test("Turin", () => {
+    const turin = createMachine("Turin");
+    const anchors = { trustAnchors: [turin.root.der] };
+    const write = (edit: (view: DataView) => void = () => {}) =>
+      createReport(turin, (view) => {
+        view.setUint32(0, 5, true);
+        new Uint8Array(view.buffer).set([2, 4, 0, 24, 0, 0, 0, 219], 0x180);
+        new Uint8Array(view.buffer).set([0x1a, 2, 1], 0x188);
+        view.setUint32(0x1f8, 7, true);
+        edit(view);
+      });
+    const result = judge(write(), turin.chain, anchors);
+    expect(result.checks.filter(({ ok }) => !ok)).toEqual([]);
+    expect(result.claims).toMatchObject({
+      product: "Turin",
+      cpu: "00b00f21",
+      hardwareId: "0102030405060708",
+      tcb: { components: { fmc: 2, boot_loader: 4, tee: 0, snp: 24, microcode: 219 } },
+    });
+    const fmc = judge(
+      write((view) => view.setUint8(0x180, 3)),
+      turin.chain,
+      anchors,
+    );
+    expect(fmc.code).toBe("EndorsedTcbMismatch");
+    const chip = judge(
+      write((view) => view.setUint8(0x1a7, 9)),
+      turin.chain,
+      anchors,
+    );
+    expect(chip.code).toBe("HardwareMismatch");
+    const milan = judge(write(), machine.chain, { trustAnchors });
+    expect(milan.code).toBe("EvidenceSignatureInvalid");
+  });
+
+  // Goal: the table in which Linux hands certificates to a guest is read.
+  test("certificate table", () => {
+    const { leaf, middle, root } = machine;
+    const kinds = [
+      "63da758de6644564adc5f4b93be8accd",
+      "4ab7b379bbac4fe4a02f05aef327c782",
+      "c0b406a4a803495297433fb6014cd0ae",
+    ];
+    const head = new Uint8Array(24 * 4);
+    const view = new DataView(head.buffer);
+    let offset = head.length;
+    for (const [index, { der }] of [leaf, middle, root].entries()) {
+      head.set(Buffer.from(kinds[index]!, "hex"), 24 * index);
+      view.setUint32(24 * index + 16, offset, true);
+      view.setUint32(24 * index + 20, der.length, true);
+      offset += der.length;
+    }
+    const report = createReport(machine, () => {});
+    const table = concatBytes(head, machine.chain, new Uint8Array(100));
+    expect(judge(report, table, { trustAnchors }).ok).toBe(true);
+    expect(judge(report, flip(table, 3), { trustAnchors }).code).toBe("EndorsementsInvalid");
+    expect(judge(report, flip(table, 18, 0x80), { trustAnchors }).code).toBe("EndorsementsInvalid");
   });
 
   // Goal: revocation lists count: signer, time, and either certificate on them.

@@ -65,7 +65,11 @@ export function bytesToTpmQuote(bytes: Uint8Array): TpmQuote {
 }
 
 /** TPMT_SIGNATURE when it begins like one, else the bare RSA signature with SHA-256. */
-function readSignature(bytes: Uint8Array): { algorithm: SignatureAlgorithm; value: Uint8Array } {
+function readSignature(bytes: Uint8Array): {
+  /** Undefined for schemes that are too weak or not known. */
+  readonly algorithm: SignatureAlgorithm | undefined;
+  readonly value: Uint8Array;
+} {
   const isBare = bytes.length % 128 === 0;
   if (isBare) return { algorithm: "RS256", value: bytes };
   const reader = new EvidenceReader(bytes, "TPM signature");
@@ -76,7 +80,7 @@ function readSignature(bytes: Uint8Array): { algorithm: SignatureAlgorithm; valu
   if (scheme === 0x14 && hash === "SHA-256") return { algorithm: "RS256", value };
   if (scheme === 0x14 && hash === "SHA-384") return { algorithm: "RS384", value };
   if (scheme === 0x16 && hash === "SHA-256") return { algorithm: "PS256", value };
-  return reader.fail(`scheme ${scheme} with ${hash ?? "an unknown hash"}`);
+  return { algorithm: undefined, value };
 }
 
 export interface TpmEvidence {
@@ -101,8 +105,9 @@ export function checkTpmQuote(
   const { message, signature, registers } = evidence;
   const code = "TpmQuoteInvalid";
   const { algorithm, value } = readSignature(signature);
-  const isGenuine = isSigned(() => crypto.verify(algorithm, publicKey, message, value));
-  list.add("tpm signature", isGenuine, algorithm, code);
+  const isGenuine =
+    algorithm !== undefined && isSigned(() => crypto.verify(algorithm, publicKey, message, value));
+  list.add("tpm signature", isGenuine, algorithm ?? "no algorithm that counts", code);
   const quote = bytesToTpmQuote(message);
   const isStrong = quote.bank !== "SHA-1";
   list.add("tpm bank", isStrong, quote.bank, code);
@@ -116,6 +121,29 @@ export function checkTpmQuote(
   const { nonce } = quote;
   list.add("challenge", nonce.length > 0, bytesToHex(nonce) || "empty", "NonceMissing");
   return quote;
+}
+
+/**
+ * SubjectPublicKeyInfo of an attestation key given as TPMT_PUBLIC: RSA, restricted to signing.
+ * @throws {CocoError} EvidenceMalformed
+ */
+export function tpmPublicToPublicKey(bytes: Uint8Array): Uint8Array {
+  const reader = new EvidenceReader(bytes, "TPM public key");
+  if (reader.u16be() !== 1) reader.fail("no RSA key");
+  reader.u16be();
+  const attributes = reader.u32be();
+  // A key that also signs what it did not make could sign a forged quote.
+  const isRestrictedSigner = (attributes & 0x5_0000) === 0x5_0000;
+  if (!isRestrictedSigner) reader.fail("the key is not restricted to signing");
+  reader.sized();
+  if (reader.u16be() !== 0x10) reader.fail("a signing key has no symmetric algorithm");
+  if (reader.u16be() !== 0x10) reader.u16be();
+  reader.u16be();
+  const exponent = reader.u32be() || 0x1_0001;
+  const modulus = reader.sized();
+  reader.end();
+  const octets = [exponent >>> 24, exponent >>> 16, exponent >>> 8, exponent];
+  return rsaToPublicKey(modulus, Uint8Array.from(octets.map((octet) => octet & 0xff)));
 }
 
 /** SubjectPublicKeyInfo of an RSA key. @source RFC 8017 appendix A.1.1 */

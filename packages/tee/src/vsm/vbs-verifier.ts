@@ -2,7 +2,8 @@
  * Windows VBS enclaves: attestation key of the TPM, quote, measured-boot log, identity key of the
  * boot, report of the enclave. The isolation is the hypervisor's, not a processor's: nothing
  * protects memory from somebody with the machine in hand. The evidence is JSON: vbs_report,
- * boot_log (base64), tpm_quote {message, signature, pcrs}, and ak_certificates (PEM) or ak_public.
+ * boot_log (base64), tpm_quote {message, signature, pcrs}, and ak_certificates (PEM) or ak_public
+ * (SubjectPublicKeyInfo, or the TPM's own form).
  */
 import {
   bytesToHex,
@@ -20,6 +21,7 @@ import {
   rsaToPublicKey,
   type TpmEvidence,
   type TpmQuote,
+  tpmPublicToPublicKey,
 } from "../tpm/tpm-quote.ts";
 import {
   CheckList,
@@ -100,12 +102,13 @@ function readEvidence(bytes: Uint8Array): VbsEvidence {
     return typeof text === "string" ? textToBytes(text, name) : undefined;
   };
   const pem = fields["ak_certificates"];
+  const key = optional("ak_public");
   return {
     report: optional("vbs_report"),
     bootLog: optional("boot_log") ?? fail("boot_log is missing"),
     tpm: readTpmEvidence(fields["tpm_quote"]),
     certificates: typeof pem === "string" ? bytesToCertificates(utf8ToBytes(pem)) : [],
-    publicKey: optional("ak_public"),
+    publicKey: key === undefined || key[0] === 0x30 ? key : tpmPublicToPublicKey(key),
   };
 }
 

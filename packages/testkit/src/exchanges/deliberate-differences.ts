@@ -40,11 +40,6 @@ export const deliberateDifferences: readonly DeliberateDifference[] = [
     reason: "other software; there is no QuickJS",
   },
   {
-    lines: [80],
-    pattern: /^body: fields maximum_node_certificate_validity_days,recovery_threshold was/,
-    reason: "our service writes all values of its configuration, defaults too",
-  },
-  {
     lines: [86],
     pattern: /^body\.bytecode_used: true was recorded, ours is false$/,
     reason: "scripts run as source; there is no QuickJS bytecode",

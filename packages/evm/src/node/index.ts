@@ -1,0 +1,1 @@
+export { loadEvmModule } from "./load-module.ts";
