@@ -26,7 +26,7 @@ function exists(path: string): boolean {
 }
 
 function readYaml<Value>(path: string): Value {
-  const [document] = parseAllDocuments(read(path));
+  const [document] = parseAllDocuments(read(path), { merge: true });
   expect([path, document?.errors ?? []]).toEqual([path, []]);
   return document!.toJS() as Value;
 }
@@ -169,7 +169,9 @@ describe("Docker", () => {
     instructions.filter((line) => line.startsWith(`${name} `));
 
   it("base images are arguments without default, so they are named by digest", () => {
-    expect(all("FROM")).toEqual(["FROM ${BUILD_IMAGE} AS build", "FROM ${RUNTIME_IMAGE}"]);
+    const from = all("FROM").map((line) => line.replaceAll(/[${}]/g, ""));
+    expect(from).toEqual(["FROM BUILD_IMAGE AS build", "FROM RUNTIME_IMAGE"]);
+    expect(dockerfile.match(/^FROM \$\{/gm)).toHaveLength(2);
     expect(all("ARG").filter((line) => line.includes("IMAGE="))).toEqual([]);
     expect(dockerfile).toContain("*@sha256:*)");
   });
@@ -194,13 +196,18 @@ describe("Docker", () => {
     }
   });
 
-  it("the configuration is one the node accepts, and binds the published port", () => {
-    const text = read("ops/docker/node.json");
-    const { configuration } = parseConfiguration(text, "node.json");
-    const [main] = configuration.network.rpcInterfaces;
-    expect(main).toMatchObject({ bindAddress: { host: "0.0.0.0", port: 8080 } });
-    expect(configuration.nodeCertificate.subjectAltNames.length).toBe(3);
-    expect(all("EXPOSE")).toEqual(["EXPOSE 8080"]);
+  it("the configurations are ones the node accepts, and bind the published ports", () => {
+    for (const name of ["node0", "node1", "node2"]) {
+      const { configuration } = parseConfiguration(read(`ops/docker/${name}.json`), name);
+      const { command, network, nodeCertificate } = configuration;
+      expect(network.rpcInterfaces).toMatchObject([
+        { bindAddress: { host: "0.0.0.0", port: 8080 }, publishedAddress: `${name}:8080` },
+      ]);
+      expect(network.nodeToNodeInterface.publishedAddress).toBe(`${name}:8081`);
+      expect(nodeCertificate.subjectAltNames).toHaveLength(3);
+      expect(command.type).toBe(name === "node0" ? "Start" : "Join");
+    }
+    expect(all("EXPOSE")).toEqual(["EXPOSE 8080 8081"]);
   });
 });
 

@@ -195,7 +195,7 @@ const measure: CommandDescription = {
   details:
     "Covers every file of the built packages and of their production dependencies, and the " +
     "version and integrity of each dependency in the lock file. The same sources give the same " +
-    "value on every machine; Node itself is not part of it. docs/deployment.md says how it is used.",
+    "value on every machine; Node itself is not part of it. See docs/deployment.md.",
   options: [
     { flags: "--root <dir>", description: "another checkout or installation to measure" },
     { flags: "--manifest", description: "print the lines whose SHA-256 is the measurement" },

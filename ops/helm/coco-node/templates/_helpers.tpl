@@ -17,6 +17,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if eq .Values.command.type "Recover" -}}
 {{- $previous := dict "previous_service_identity_file" "/etc/coco/previous_service_cert.pem" -}}
 {{- dict "type" "Recover" "recover" $previous "service_certificate_file" "/var/lib/coco/public/service_cert.pem" | toJson -}}
+{{- else if eq .Values.command.type "Join" -}}
+{{- $target := required "command.join.targetRpcAddress is missing" .Values.command.join.targetRpcAddress -}}
+{{- dict "type" "Join" "join" (dict "target_rpc_address" $target) "service_certificate_file" "/etc/coco/service_cert.pem" | toJson -}}
 {{- else -}}
 {{- $members := list -}}
 {{- range .Values.command.start.members -}}
@@ -35,7 +38,8 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $published := printf "%s:%d" .Values.publishedHost (int .Values.service.port) -}}
 {{- $endorsement := dict "authority" "Service" -}}
 {{- $main := dict "bind_address" "0.0.0.0:8080" "published_address" $published "endorsement" $endorsement -}}
-{{- $peers := dict "bind_address" "127.0.0.1:8081" -}}
+{{- $name := include "coco.name" . -}}
+{{- $peers := dict "bind_address" "0.0.0.0:8081" "published_address" (printf "%s-0.%s-nodes:8081" $name $name) -}}
 {{- $network := dict "node_to_node_interface" $peers "rpc_interfaces" (dict "main" $main) -}}
 {{- $ledger := dict "directory" "/var/lib/coco/ledger" -}}
 {{- $snapshots := dict "directory" "/var/lib/coco/snapshots" -}}
