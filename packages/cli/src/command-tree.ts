@@ -189,6 +189,25 @@ const benchLogging: CommandDescription = {
   load: () => import("./commands/bench-logging.ts"),
 };
 
+const measure: CommandDescription = {
+  path: "measure",
+  summary: "Print the SHA-256 measurement of this program",
+  details:
+    "Covers every file of the built packages and of their production dependencies, and the " +
+    "version and integrity of each dependency in the lock file. The same sources give the same " +
+    "value on every machine; Node itself is not part of it. See docs/deployment.md.",
+  options: [
+    { flags: "--root <dir>", description: "another checkout or installation to measure" },
+    { flags: "--manifest", description: "print the lines whose SHA-256 is the measurement" },
+    { flags: "--json", description: "print one line of JSON" },
+  ],
+  examples: [
+    ["coco measure --json", "for scripts"],
+    ["coco measure --manifest | sha256sum", "the same value, computed by another program"],
+  ],
+  load: () => import("./commands/measure.ts"),
+};
+
 export const commandTree: readonly CommandDescription[] = [
   sandbox,
   nodeRun,
@@ -199,5 +218,6 @@ export const commandTree: readonly CommandDescription[] = [
   ...appCommands,
   ...ledgerCommands,
   ...attestCommands,
+  measure,
   benchLogging,
 ];

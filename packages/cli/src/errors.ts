@@ -87,6 +87,11 @@ export const cliErrors = defineErrors("cli", {
     title: "The proposal was not accepted",
     next: "See coco gov show for its votes",
   },
+  NotMeasurable: {
+    number: 9060,
+    title: "The program cannot be measured",
+    next: "Measure a clean checkout after npm ci and npm run build",
+  },
   BenchFailed: {
     number: 9050,
     title: "The measurement failed",
