@@ -146,6 +146,33 @@ describe("genesis", () => {
     expect(info.previousServiceCreationTransactionId).toBe("2.1");
   });
 
+  test("a service that never said where it began is recovered when its ledger tells", () => {
+    const { host, request } = start();
+    const { genesis: _, ...recovery } = genesisRequest([], "");
+    host.write((transaction) => {
+      const service = governanceTables.serviceInfo.get(transaction)!;
+      const { current_service_create_txid: _, ...old } = service;
+      governanceTables.serviceInfo.set(transaction, old);
+      internalTables.signatures.set(transaction, {
+        commit_seqno: 0,
+        commit_view: 0,
+        node: request.nodeId,
+        root: "5a".repeat(32),
+        seqno: 2,
+        sig: "",
+        view: 2,
+      });
+    });
+    const recover = (known: { readonly previousCreateTxId?: string }) =>
+      host.write((transaction) =>
+        createGenesis(transaction, crypto, { ...recovery, ...known, createTxId: "4.67" }),
+      );
+    expect(() => recover({})).toThrow(/create txid/);
+    recover({ previousCreateTxId: "2.9" });
+    const service = host.read((transaction) => governanceTables.serviceInfo.get(transaction));
+    expect(service).toMatchObject({ previous_service_identity_version: 9, recovery_count: 1 });
+  });
+
   test.each([
     [
       { format: "OE_SGX_v1", measurement: "aa" } as const,

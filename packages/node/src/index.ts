@@ -1,3 +1,11 @@
+export type { CollectedEvidence } from "./attestation/collect-evidence.ts";
+export {
+  type Attestation,
+  type AttestationOptions,
+  createAttestation,
+} from "./attestation/create-attestation.ts";
+export { attestationErrors } from "./attestation/errors.ts";
+export type { EvidenceRequest } from "./attestation/evidence-provider.ts";
 export type { NodeConfiguration } from "./config/configuration.ts";
 export { loadConfiguration, parseConfiguration } from "./config/load-configuration.ts";
 export { configurationSchema } from "./config/schema.ts";

@@ -311,6 +311,7 @@ export class ResponseBatchWriter {
   /**
    * A response whose headers cannot be sent (control characters, not text) becomes a 500.
    * @param transactionId view.seqno, or undefined for a response without one
+   * @param lengthShown content-length of an answer to HEAD, which has no body
    * @param isLast true closes the session after this response
    */
   respond(
@@ -319,13 +320,14 @@ export class ResponseBatchWriter {
     response: WireResponse,
     transactionId: string | undefined,
     isLast = false,
+    lengthShown?: number,
   ): void {
     const { body } = response;
     const isText = typeof body === "string";
     const bodyLength = isText ? Buffer.byteLength(body, "utf8") : body.length;
     const isStatusSent = response.status >= 200 && response.status <= 599;
     const head = isStatusSent
-      ? responseHead(response.status, response.headers, bodyLength, transactionId)
+      ? responseHead(response.status, response.headers, lengthShown ?? bodyLength, transactionId)
       : undefined;
     if (head === undefined) {
       this.respond(sessionId, requestId, unsendable, undefined, isLast);

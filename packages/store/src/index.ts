@@ -46,10 +46,12 @@ export type {
   Changes,
   CommitResult,
   RangeOptions,
+  ScannedTable,
   Seqno,
   Store,
   StoreContents,
   StoredEntry,
+  StoreScan,
   Table,
   TableChanges,
   TableContents,
@@ -150,6 +152,13 @@ export {
   snapshotDigest,
   verifySnapshot,
 } from "./snapshot.ts";
+export { type SnapshotState, snapshotToState } from "./snapshot-state.ts";
+export {
+  type SnapshotPart,
+  SnapshotStream,
+  type SnapshotStreamOptions,
+  scannedRowSizeBytes,
+} from "./snapshot-stream.ts";
 export {
   CommitEvidence,
   entryToLeaf,

@@ -55,8 +55,9 @@ export interface SnapshotMap<B extends ByteText = Uint8Array> {
 
 /** The state of the store at one transaction, which is a signature. */
 export interface SnapshotContent<B extends ByteText = Uint8Array> {
+  /** The view is that of the IV, which other services write as 0. */
   readonly txId: TxId;
-  /** Merkle root at that transaction; 32 bytes, or empty. */
+  /** Leaf of that transaction in the Merkle tree; 32 bytes, or empty. */
   readonly hashAtSnapshot: Uint8Array;
   /** First sequence number of each view, from view 1 on. */
   readonly viewHistory: readonly number[];
@@ -81,7 +82,13 @@ function padding(sizeBytes: number): number {
   return -sizeBytes & 7;
 }
 
-function encodeRow(writer: ByteWriter, row: SnapshotRow<ByteText>): void {
+/** What `encodeSnapshotRow` writes for a row. */
+export function snapshotRowSizeBytes(key: ByteText, value: ByteText): number {
+  const keySize = key.length + padding(key.length);
+  return 24 + keySize + value.length + padding(value.length);
+}
+
+export function encodeSnapshotRow(writer: ByteWriter, row: SnapshotRow<ByteText>): void {
   writer.sized(row.key);
   writer.zeros(padding(row.key.length));
   writer.u64(row.value.length + 8);
@@ -95,8 +102,21 @@ function encodeMap(writer: ByteWriter, map: SnapshotMap<ByteText>): void {
   writer.u64(map.version);
   const sizeAt = writer.length;
   writer.u64(0);
-  for (const row of map.rows) encodeRow(writer, row);
+  for (const row of map.rows) encodeSnapshotRow(writer, row);
   writer.patchU64(sizeAt, writer.length - sizeAt - 8);
+}
+
+/** The begin of the public domain, before its maps. */
+export function encodeSnapshotHead(
+  writer: ByteWriter,
+  content: Pick<SnapshotContent<ByteText>, "txId" | "hashAtSnapshot" | "viewHistory">,
+): void {
+  writer.u8(entryType.snapshot);
+  writer.u64(content.txId.seqno);
+  writer.u64(0);
+  writer.sized(content.hashAtSnapshot);
+  writer.u64(content.viewHistory.length * 8);
+  for (const seqno of content.viewHistory) writer.u64(seqno);
 }
 
 /**
@@ -112,12 +132,7 @@ export function encodeSnapshot(
   const writer = new ByteWriter();
   writer.zeros(entryPrefixBytes);
   const domainStart = writer.length;
-  writer.u8(entryType.snapshot);
-  writer.u64(content.txId.seqno);
-  writer.u64(0);
-  writer.sized(content.hashAtSnapshot);
-  writer.u64(content.viewHistory.length * 8);
-  for (const seqno of content.viewHistory) writer.u64(seqno);
+  encodeSnapshotHead(writer, content);
   const maps = [...content.maps];
   for (const map of maps) if (isPublicMap(map.name)) encodeMap(writer, map);
   const privateStart = writer.length;

@@ -49,6 +49,7 @@ import { CoreNodeServices } from "./node-services.ts";
 import { createRecoveryOpening } from "./recovery-opening.ts";
 import type { ServiceRecovery } from "./service-recovery.ts";
 import type { ServiceState } from "./service-state.ts";
+import type { SnapshotDirectory } from "./snapshot-directory.ts";
 
 export interface ApplicationsOptions {
   readonly data: ExecutorData;
@@ -56,6 +57,9 @@ export interface ApplicationsOptions {
   readonly consensus: ExecutorConsensus;
   readonly pipeline: LedgerPipeline;
   readonly disk: LedgerDisk;
+  readonly snapshotDirectory: SnapshotDirectory;
+  /** A vote wants a snapshot. */
+  readonly onSnapshotRequested: () => void;
   readonly log: Log;
   readonly report: (report: ExecutorReport) => void;
   readonly onCertificatesChanged: () => void;
@@ -146,7 +150,7 @@ function createNodeApiPorts(
       get recovery() {
         return recovery.progress;
       },
-      startupSeqno: 0,
+      startupSeqno: state.startupSeqno,
       isStopping: false,
       selfSignedCertificate,
       rpcInterfaces: data.settings.rpcInterfaces,
@@ -154,6 +158,7 @@ function createNodeApiPorts(
     },
     consensus,
     receipts: historical,
+    snapshots: options.snapshotDirectory,
     indexes: () => historical.indexes.facts(),
     metrics: createExecutorMetrics(options),
     version: data.settings.softwareVersion,
@@ -173,7 +178,7 @@ function createNodeApiPorts(
 }
 
 function createNodeServices(
-  { state, report }: ApplicationsOptions,
+  { state, report, onSnapshotRequested }: ApplicationsOptions,
   certificates: CurrentCertificates,
   recovery: () => ServiceRecovery,
 ): CoreNodeServices {
@@ -191,7 +196,7 @@ function createNodeServices(
     recovery,
     nowMs: () => Date.now(),
     onSecretsChanged: () => report({ kind: "secrets", ledgerSecrets: toHeldSecrets(secrets) }),
-    onSnapshotRequested: () => undefined,
+    onSnapshotRequested,
   });
 }
 

@@ -62,6 +62,11 @@ export const nodeErrors = defineErrors("node", {
     title: "The node has stopped",
     next: "Read the log lines before this one; the ledger up to the last commit is intact",
   },
+  SnapshotRefused: {
+    number: 7550,
+    title: "The snapshot cannot be used",
+    next: "Take another snapshot, or start from the whole ledger",
+  },
   CommandNotSupported: {
     number: 7508,
     title: "The configuration asks for a command that this version does not have",

@@ -11,6 +11,11 @@ export interface ExecutorSettings {
   readonly ledgerDirectory: string;
   /** Older chunks, for historical queries. */
   readonly ledgerReadOnlyDirectories: readonly string[];
+  /** Where snapshots are written; older ones may lie in the others. */
+  readonly snapshotDirectory: string;
+  readonly snapshotReadOnlyDirectories: readonly string[];
+  /** Transactions from one snapshot to the next. */
+  readonly snapshotTxCount: number;
   readonly ledgerSync: LedgerSync;
   readonly chunkSizeBytes: number;
   /** Between messages of a primary that has nothing to send. */

@@ -4,7 +4,7 @@
  */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { assert, isCocoError, type Log } from "@coco/base";
-import type { AppRequest, Endpoint } from "@coco/runtime";
+import type { AppRequest, AppResponse, Endpoint } from "@coco/runtime";
 import type { Transaction } from "@coco/store";
 import { RequestBatchReader, type RequestView, ResponseBatchWriter } from "../wire.ts";
 import { createApplications, type ExecutorApplications } from "./applications.ts";
@@ -21,6 +21,8 @@ import { toHeldSecrets } from "./node-secrets.ts";
 import { frameKind } from "./peer-channels.ts";
 import { markRetired, Replication } from "./replication.ts";
 import { createServiceState, type ServiceState } from "./service-state.ts";
+import { SnapshotDirectory } from "./snapshot-directory.ts";
+import { SnapshotTaker } from "./snapshot-taker.ts";
 
 /** One front worker, or another node that forwards requests, as the executor knows it. */
 interface FrontLink {
@@ -50,6 +52,7 @@ export class Executor {
   readonly #disk: LedgerDisk;
   readonly #replication: Replication;
   readonly #pipeline: LedgerPipeline;
+  readonly #snapshots: SnapshotTaker;
   readonly #applications: ExecutorApplications;
   readonly #dispatcher: Dispatcher<FrontLink>;
   readonly #forwarding: Forwarding<FrontLink>;
@@ -65,11 +68,13 @@ export class Executor {
     this.#report = report;
     this.#log = (level, message, facts = {}) => report({ kind: "log", level, message, facts });
     this.#progress = new Float64Array(data.progressMemory);
-    this.#state = createServiceState(data);
+    this.#state = createServiceState(data, this.#log);
     this.#waiters = new CommitWaiters((front, answer) => this.#respond(front, answer));
     this.#disk = this.#createDisk();
     this.#replication = this.#createReplication();
     this.#pipeline = this.#createPipeline();
+    const snapshotDirectory = createSnapshotDirectory(data);
+    this.#snapshots = this.#createSnapshotTaker(snapshotDirectory);
     const { store, engine } = this.#state;
     const { membership } = this.#replication;
     const consensus = new ExecutorConsensus(
@@ -83,6 +88,8 @@ export class Executor {
       consensus,
       pipeline: this.#pipeline,
       disk: this.#disk,
+      snapshotDirectory,
+      onSnapshotRequested: () => this.#snapshots.request(),
       log: this.#log,
       report,
       onCertificatesChanged: () => {
@@ -110,6 +117,7 @@ export class Executor {
 
   /** Signs and writes everything that was executed. */
   async stop(): Promise<void> {
+    await this.#snapshots.stop();
     await this.#pipeline.stop();
     this.#post();
     this.#forwarding.stop();
@@ -212,7 +220,9 @@ export class Executor {
   }
 
   #respond(front: FrontLink, { request, response, txId }: Answer): void {
-    front.writer.respond(request.sessionId, request.requestId, response, txId);
+    const { sessionId, requestId, method } = request;
+    const lengthShown = method === "HEAD" ? shownLength(response) : undefined;
+    front.writer.respond(sessionId, requestId, response, txId, false, lengthShown);
   }
 
   #post(): void {
@@ -358,6 +368,7 @@ export class Executor {
       carryOut: () => this.#replication.driver.carryOut(),
       onRolledBack: (seqno) => {
         this.#waiters.rolledBack(seqno);
+        this.#snapshots.rolledBack(seqno);
         this.#applications.onRolledBack();
         this.#post();
       },
@@ -374,11 +385,17 @@ export class Executor {
       utilisation: createUtilisation(),
       onAppended: (appended, changes) => {
         this.#waiters.appended(appended);
+        this.#snapshots.appended(appended);
         this.#applications.onAppended(appended, changes);
       },
-      onSigned: (signed) => this.#waiters.signed(signed),
+      onSigned: (signed) => {
+        this.#waiters.signed(signed);
+        this.#snapshots.signed(signed);
+      },
+      onSignatureBegun: (seqno) => this.#snapshots.signatureBegun(seqno),
       onCommitted: (seqno) => {
         this.#waiters.committed(seqno, writer.tree);
+        this.#snapshots.committed(seqno);
         this.#post();
         this.#applications.onCommitted(seqno);
         this.#noteProgress();
@@ -388,6 +405,31 @@ export class Executor {
         this.#post();
       },
       onError: (error) => this.#fail(error),
+    });
+  }
+
+  #createSnapshotTaker(places: SnapshotDirectory): SnapshotTaker {
+    const { settings } = this.#data;
+    const { store, engine, writer } = this.#state;
+    const existing = places.list().find(({ seqno }) => seqno <= store.seqno);
+    return new SnapshotTaker({
+      directory: settings.snapshotDirectory,
+      txCount: settings.snapshotTxCount,
+      lastSeqno: existing?.seqno ?? 0,
+      store,
+      engine,
+      writer,
+      // Until a recovery has read them, the private tables are not there.
+      canTake: () => !this.#applications.isRecovering,
+      push: (transaction) => {
+        this.#pipeline.push(transaction);
+        this.#pipeline.flush();
+      },
+      requestSignature: () => {
+        this.#pipeline.requestSignature();
+        this.#pipeline.flush();
+      },
+      log: this.#log,
     });
   }
 
@@ -430,6 +472,17 @@ export class Executor {
       message: isKnown ? `${error.message}. ${error.next}.` : String(error),
     });
   }
+}
+
+function createSnapshotDirectory({ settings }: ExecutorData): SnapshotDirectory {
+  const { snapshotDirectory, snapshotReadOnlyDirectories } = settings;
+  return new SnapshotDirectory([snapshotDirectory, ...snapshotReadOnlyDirectories]);
+}
+
+/** What a HEAD says of the length of the thing that a GET would give. */
+function shownLength({ headers, body }: AppResponse): number | undefined {
+  const length = headers["content-length"];
+  return length !== undefined && body.length === 0 ? Number(length) : undefined;
 }
 
 /** Measures how busy this thread is between calls. */

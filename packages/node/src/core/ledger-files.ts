@@ -100,9 +100,16 @@ export function listLedgerFiles(
   return files;
 }
 
-/** Name, order and continuity are checked. @throws {CocoError} BadLedger */
-export function orderChunks(files: readonly StoredFile[]): readonly NamedChunk<StoredFile>[] {
-  return orderLedgerFiles(files).chunks;
+/**
+ * Name, order and continuity are checked.
+ * @param firstSeqno with which the ledger must begin; undefined: any, as behind a snapshot
+ * @throws {CocoError} BadLedger
+ */
+export function orderChunks(
+  files: readonly StoredFile[],
+  firstSeqno: number | undefined = 1,
+): readonly NamedChunk<StoredFile>[] {
+  return orderLedgerFiles(files, firstSeqno).chunks;
 }
 
 export function readPublic(entry: LedgerEntry): WriteSet {
@@ -114,7 +121,7 @@ export function readPublic(entry: LedgerEntry): WriteSet {
  * positions, and gives the file its committed name. A chunk without a signature goes away.
  */
 export function sealOpenChunk(files: readonly StoredFile[]): void {
-  const last = orderChunks(files).at(-1);
+  const last = orderLedgerFiles(files, undefined).chunks.at(-1);
   if (last === undefined || last.chunk.endSeqno !== undefined) return;
   const { path } = last.file;
   const signed = findLastSignature(last.file);

@@ -4,6 +4,7 @@ import {
   type HistoricalSecretRecord,
   ledgerTable,
   readHistoricalSecret,
+  type SnapshotState,
   type TxId,
   type WriteSet,
 } from "@coco/store";
@@ -53,13 +54,29 @@ export class LedgerHistory {
     return this.#secrets;
   }
 
+  /** Takes over what a snapshot says of the time before it: nothing of former services. */
+  begin({ viewFirstSeqnos, contents }: Pick<SnapshotState, "viewFirstSeqnos" | "contents">): void {
+    for (const [index, seqno] of viewFirstSeqnos.entries()) {
+      // A view without entries shares its first seqno with the next one.
+      if (seqno !== viewFirstSeqnos[index + 1]) this.#views.push({ view: index + 1, seqno });
+    }
+    const service = contents.tables.find(({ name }) => name === ledgerTable.service);
+    for (const [, { value, version }] of service?.entries ?? []) {
+      const view = this.#views.findLast(({ seqno }) => seqno <= version)?.view ?? 0;
+      this.#addIdentity(Buffer.from(value, "latin1"), { view, seqno: version });
+    }
+  }
+
   /** @throws {CocoError} BadSecretRecord */
   apply(writeSet: WriteSet, txId: TxId): void {
     if (txId.view !== this.#views.at(-1)?.view) this.#views.push(txId);
     const secret = findSingleton(writeSet, ledgerTable.historicalSecret);
     if (secret !== undefined) this.#secrets.push(readHistoricalSecret(secret, txId.seqno));
     const service = findSingleton(writeSet, ledgerTable.service);
-    if (service === undefined) return;
+    if (service !== undefined) this.#addIdentity(service, txId);
+  }
+
+  #addIdentity(service: Uint8Array, txId: TxId): void {
     const { cert: certificate } = readServiceRow(service);
     const isKnown = this.#identities.some((known) => known.certificate === certificate);
     if (!isKnown) this.#identities.push({ txId, certificate });

@@ -75,6 +75,8 @@ export interface LedgerPipelineOptions {
   readonly onAppended: (transaction: AppendedTransaction, changes: Changes) => void;
   /** A signature transaction was appended; with it receipts of those before it can be made. */
   readonly onSigned: (signed: SignedRoot) => void;
+  /** A seqno was just reserved for a signature. */
+  readonly onSignatureBegun: (seqno: number) => void;
   readonly onCommitted: (seqno: number) => void;
   /** After a signature, the tree covers everything executed: work that needs that can be done. */
   readonly onSettled: () => void;
@@ -279,6 +281,7 @@ export class LedgerPipeline implements DrivenLedger {
     this.#unsignedCount = 0;
     const seqno = store.reserve();
     assert(seqno === writer.lastTxId.seqno + 1, "a signature follows all that was executed");
+    this.#options.onSignatureBegun(seqno);
     const { nodeKey, serviceKey } = signer;
     const prepared = prepareSignature({
       hash: crypto,

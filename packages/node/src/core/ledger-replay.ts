@@ -14,6 +14,7 @@ import {
   type LedgerEntry,
   type LedgerSecrets,
   type MerkleTree,
+  type SnapshotState,
   type Store,
   type TxId,
   type WriteSet,
@@ -30,12 +31,18 @@ export interface ReplayResult {
   readonly history: LedgerHistory;
 }
 
+/** The state before the first transaction that is replayed: that of a snapshot. */
+export type ReplayStart = Pick<SnapshotState, "txId" | "tree" | "viewFirstSeqnos" | "contents">;
+
 export interface ReplayOptions {
+  /** Absent: the ledger is replayed from its beginning. */
+  readonly start?: ReplayStart | undefined;
   /** The node's own directory first, then read-only ones. */
   readonly directories: readonly string[];
   readonly crypto: Crypto;
   /** A recovering service has none for the time before; that part is read without its secrets. */
   readonly secrets: LedgerSecrets;
+  /** Holds the state of `start`, or nothing. */
   readonly store: Store;
   /** DER SubjectPublicKeyInfo of the service. */
   readonly servicePublicKey: Uint8Array;
@@ -47,15 +54,20 @@ export interface ReplayOptions {
 
 /** @throws {CocoError} LedgerRolledBack, LedgerNotOurs, and the errors of the ledger formats */
 export function replayLedger(options: ReplayOptions): ReplayResult {
-  const { directories, crypto, store, createSeqno } = options;
-  const tree = createMerkleTree();
+  const { directories, crypto, store, createSeqno, start } = options;
+  const tree = start?.tree ?? createMerkleTree();
   const history = new LedgerHistory();
-  let lastTxId: TxId = { view: 0, seqno: 0 };
+  if (start !== undefined) history.begin(start);
+  let lastTxId: TxId = start?.txId ?? { view: 0, seqno: 0 };
+  const listed = listLedgerFiles(directories, "include");
   const files = new LedgerFileSet();
   try {
-    for (const { file } of orderChunks(listLedgerFiles(directories, "include"))) {
+    for (const { file, chunk } of orderChunks(listed, start === undefined ? 1 : undefined)) {
+      if (chunk.endSeqno !== undefined && chunk.endSeqno <= store.seqno) continue;
       for (const { bytes } of new ChunkReader(files.file(file)).entries()) {
         const entry = decodeLedgerEntry(bytes);
+        if (entry.txId.seqno <= store.seqno) continue;
+        checkNext(options, entry);
         const writeSet = readWriteSet(options, entry);
         const isOwn = entry.txId.seqno >= createSeqno;
         if (isOwn && isSignatureWriteSet(writeSet))
@@ -83,4 +95,12 @@ function readWriteSet({ crypto, secrets }: ReplayOptions, entry: LedgerEntry): W
   const shared = readPublic(entry);
   if (entry.txId.seqno < (secrets.all()[0]?.version ?? 0)) return shared;
   return { maps: [...shared.maps, ...decryptEntry(crypto, entry, secrets).maps] };
+}
+
+/** The ledger may begin after a snapshot, but not later. */
+function checkNext({ store, directories }: ReplayOptions, { txId }: LedgerEntry): void {
+  const seqno = store.seqno + 1;
+  if (txId.seqno === seqno) return;
+  const detail = `transaction ${seqno} is missing before ${txId.seqno}`;
+  throw nodeErrors.create("LedgerNotOurs", detail, { directory: directories[0], seqno });
 }

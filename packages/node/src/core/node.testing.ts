@@ -54,6 +54,7 @@ export interface TestNodeOptions {
   readonly memberCount?: number;
   readonly configuration?: Readonly<Record<string, unknown>>;
   readonly isSandbox?: boolean;
+  readonly snapshotTxCount?: number;
   /** Members with keys that exist already. */
   readonly members?: readonly TestIdentity[];
   readonly user?: TestIdentity;
@@ -211,6 +212,10 @@ export class TestNode extends NodeClient {
     return join(this.directory, "ledger");
   }
 
+  get snapshotDirectory(): string {
+    return join(this.directory, "snapshots");
+  }
+
   async start(): Promise<void> {
     const members = this.members.map(({ certificate, encryption }, index) => {
       const certificateFile = join(this.directory, `member${index}_cert.pem`);
@@ -231,6 +236,10 @@ export class TestNode extends NodeClient {
         ...this.#options.command,
       },
       ledger: { directory: this.ledgerDirectory },
+      snapshots: {
+        directory: this.snapshotDirectory,
+        tx_count: this.#options.snapshotTxCount ?? 10_000,
+      },
       output_files: {
         node_certificate_file: join(this.directory, "node_cert.pem"),
         pid_file: join(this.directory, "node.pid"),

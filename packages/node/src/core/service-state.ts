@@ -2,13 +2,21 @@
  * How the executor comes by its state: a new service, the ledger of a dead predecessor, or the
  * ledger of a service that is to be recovered.
  */
-import { assert, bytesToHex, type Crypto, parseCertificate, utf8ToBytes } from "@coco/base";
+import {
+  assert,
+  bytesToHex,
+  type Crypto,
+  type Log,
+  parseCertificate,
+  utf8ToBytes,
+} from "@coco/base";
 import { createNodeCrypto, pemToSigningKey, type SigningKey } from "@coco/base/node";
 import { createRaftEngine, type Engine, type EngineStart } from "@coco/consensus";
 import { createGenesis, type GenesisInfo, type NodeInfo } from "@coco/governance";
 import {
   type AuditReport,
   type Changes,
+  createMerkleTree,
   createStore,
   LedgerSecrets,
   LedgerWriter,
@@ -34,10 +42,11 @@ import {
 } from "./identities.ts";
 import { listLedgerFiles, sealOpenChunk } from "./ledger-files.ts";
 import { LedgerHistory } from "./ledger-history.ts";
-import { replayLedger } from "./ledger-replay.ts";
+import { type ReplayStart, replayLedger } from "./ledger-replay.ts";
 import { Membership, trustedIds } from "./membership.ts";
 import { recoverPublicLedger } from "./public-recovery.ts";
 import { findServiceNames, type ServiceNames } from "./service-names.ts";
+import { loadLatestSnapshot } from "./snapshot-loading.ts";
 
 export interface ServiceState {
   readonly crypto: Crypto;
@@ -62,6 +71,8 @@ export interface ServiceState {
   readonly isPrivateRead: boolean;
   readonly history: LedgerHistory;
   readonly names: ServiceNames;
+  /** Seqno of the snapshot from which the state was made; 0 without one. */
+  readonly startupSeqno: number;
   /** What was found in the ledger of a service that is recovered now. */
   readonly audit?: AuditReport;
 }
@@ -70,7 +81,7 @@ export interface ServiceState {
 const clockToleranceMs = 60_000;
 
 /** @throws {CocoError} of the ledger, when it is resumed */
-export function createServiceState(data: ExecutorData): ServiceState {
+export function createServiceState(data: ExecutorData, log: Log): ServiceState {
   const crypto = createNodeCrypto();
   const nodeKey = pemToSigningKey(data.secrets.nodeKeyPem);
   const serviceKey = pemToSigningKey(data.secrets.serviceKeyPem);
@@ -104,7 +115,7 @@ export function createServiceState(data: ExecutorData): ServiceState {
     case "join":
       return joinService(data, identity, data.start);
     case "resume":
-      return resumeService(data, identity, data.start.progress);
+      return resumeService(data, identity, data.start.progress, log);
   }
 }
 
@@ -126,7 +137,8 @@ function beginService(data: ExecutorData, identity: Identity, genesis: GenesisIn
   const writer = new LedgerWriter({ crypto, secrets, chunkSizeBytes });
   const formerRoot = writer.tree.root();
   const history = new LedgerHistory();
-  const state = { ...identity, store, engine, writer, formerRoot, history, isPrivateRead: true };
+  const base = { ...identity, store, engine, writer, formerRoot, history };
+  const state = { ...base, isPrivateRead: true, startupSeqno: 0 };
   return { ...state, ...createService(data, identity, store, engine, { genesis }) };
 }
 
@@ -160,6 +172,7 @@ function joinService(
     isPrivateRead: true,
     history: new LedgerHistory(),
     names: { serviceSubject, coseIssuer },
+    startupSeqno: 0,
   };
 }
 
@@ -204,6 +217,7 @@ function recoverService(
     history,
     audit,
     isPrivateRead: false,
+    startupSeqno: 0,
   };
   const service = { genesis: undefined, previousCreateTxId: findCreateTxId(history) };
   return { ...state, ...createService(data, identity, store, engine, service) };
@@ -335,18 +349,25 @@ function createNodeInfo(
   };
 }
 
-function resumeService(data: ExecutorData, identity: Identity, progress: Progress): ServiceState {
+function resumeService(
+  data: ExecutorData,
+  identity: Identity,
+  progress: Progress,
+  log: Log,
+): ServiceState {
   const { settings } = data;
   const { crypto, secrets, serviceKey } = identity;
   const { createSeqno, committedSeqno } = progress;
   const directories = toLedgerDirectories(settings);
   sealOpenChunk(listLedgerFiles(directories, "include"));
-  const store = createStore();
+  const start = findReplayStart(data, identity, progress, log);
+  const store = createStore(start?.contents);
   const { lastTxId, tree, history } = replayLedger({
     directories,
     crypto,
     secrets,
     store,
+    start,
     servicePublicKey: serviceKey.publicKey,
     createSeqno,
     committedSeqno,
@@ -366,9 +387,26 @@ function resumeService(data: ExecutorData, identity: Identity, progress: Progres
     nodeCertificate,
     genesis: undefined,
     createSeqno,
-    formerRoot: tree.root(createSeqno),
+    formerRoot: createSeqno === 1 ? createMerkleTree().root() : tree.root(createSeqno),
     isPrivateRead: (secrets.all()[0]?.version ?? 0) < createSeqno || createSeqno === 1,
     history,
     names: findServiceNames(settings, store),
+    startupSeqno: start?.txId.seqno ?? 0,
   };
+}
+
+/**
+ * Our own last snapshot, which makes starting again fast. A service that was recovered reads its
+ * whole ledger: the identities that it had before stand only there.
+ */
+function findReplayStart(
+  { settings }: ExecutorData,
+  { crypto, secrets }: Identity,
+  { createSeqno, serviceCertificate }: Progress,
+  log: Log,
+): ReplayStart | undefined {
+  if (createSeqno !== 1) return undefined;
+  const { snapshotDirectory, snapshotReadOnlyDirectories } = settings;
+  const directories = [snapshotDirectory, ...snapshotReadOnlyDirectories];
+  return loadLatestSnapshot({ directories, crypto, secrets, serviceCertificate, log });
 }

@@ -231,7 +231,8 @@ function toSettings(
   ledgerDirectory: string,
   isSandbox: boolean,
 ): ExecutorSettings {
-  const { nodeCertificate, ledger, ledgerSignatures, consensus, network } = configuration;
+  const { nodeCertificate, ledger, snapshots, ledgerSignatures, consensus, network } =
+    configuration;
   const hosts = network.rpcInterfaces.map(({ publishedAddress }) =>
     publishedAddress.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""),
   );
@@ -240,6 +241,10 @@ function toSettings(
   return {
     ledgerDirectory,
     ledgerReadOnlyDirectories: ledger.readOnlyDirectories.map((path) => resolve(path)),
+    snapshotDirectory: resolve(snapshots.directory),
+    snapshotReadOnlyDirectories:
+      snapshots.readOnlyDirectory === undefined ? [] : [resolve(snapshots.readOnlyDirectory)],
+    snapshotTxCount: snapshots.txCount,
     ledgerSync: ledger.sync,
     chunkSizeBytes: ledger.chunkSizeBytes,
     messageTimeoutMs: consensus.messageTimeoutMs,

@@ -1,4 +1,5 @@
 /** What the parts of the store share. */
+import type { MemoryStoreScan } from "./store-scan.ts";
 import { type Entry, TableState } from "./table-state.ts";
 import type { Seqno } from "./types.ts";
 import { forEachUndone, UndoLog, type UndoRecord } from "./undo-log.ts";
@@ -16,6 +17,10 @@ export class StoreState {
   readonly tables = new Map<string, TableState>();
   readonly undoLog: UndoLog;
   intent: Intent | undefined;
+  /** The scan under way: tables made meanwhile belong to it too. */
+  scan: MemoryStoreScan | undefined;
+  /** Marks that scans have used so far. */
+  markCount = 0;
 
   constructor(seqno: Seqno) {
     this.seqno = seqno;
@@ -28,6 +33,7 @@ export class StoreState {
     if (table === undefined) {
       table = new TableState(name);
       this.tables.set(name, table);
+      this.scan?.addTable(table);
     }
     return table;
   }

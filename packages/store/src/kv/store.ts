@@ -1,6 +1,7 @@
 /** The transactional store: versioned tables, optimistic transactions, undo. */
 import { assert } from "@coco/base";
 import { storeErrors } from "./errors.ts";
+import { MemoryStoreScan } from "./store-scan.ts";
 import { type Intent, StoreState } from "./store-state.ts";
 import type { Entry } from "./table-state.ts";
 import { StoreTransaction } from "./transaction.ts";
@@ -11,6 +12,7 @@ import type {
   Seqno,
   Store,
   StoreContents,
+  StoreScan,
   TableChanges,
   TableContents,
   Transaction,
@@ -74,6 +76,7 @@ class MemoryStore implements Store {
   adopt(tables: Iterable<TableContents>): void {
     this.#assertRepaired();
     this.#state.rewriteCount++;
+    this.#state.scan?.break();
     for (const { name, version, entries } of tables) {
       const table = this.#state.ensureTable(name);
       assert(table.version === 0, "an adopted table was empty");
@@ -150,6 +153,11 @@ class MemoryStore implements Store {
       return { name, version, size: entries.size, entries: entries.entries() };
     });
     return { seqno: this.#state.seqno, tables };
+  }
+
+  beginScan(rowSizeBytes: (key: string, value: string) => number): StoreScan {
+    this.#assertRepaired();
+    return new MemoryStoreScan(this.#state, rowSizeBytes);
   }
 
   /** The intent is recorded between the part that only reads and the part that only writes. */
@@ -230,6 +238,7 @@ class MemoryStore implements Store {
 function install({ seqno, tables }: UndoRecord): void {
   for (const { state, changes, entries } of tables) {
     state.detachScans();
+    state.keeper?.keep(changes, seqno);
     let index = 0;
     for (const [key, value] of changes.writes) {
       const entry = entries[index++];
@@ -248,6 +257,7 @@ function install({ seqno, tables }: UndoRecord): void {
 function uninstall(record: UndoRecord): void {
   for (const undo of record.tables) {
     undo.state.detachScans();
+    undo.state.keeper?.scan.break();
     forEachUndone(undo, (key, value, version) => undo.state.restore(key, value, version));
     undo.state.version = undo.versionBefore;
   }

@@ -1,6 +1,7 @@
 /** The committed contents of one table. */
 import { type TableClass, tableNameToClass } from "./access.ts";
 import { OrderedIndex } from "./ordered-index.ts";
+import type { TableKeeper } from "./store-scan.ts";
 import type { Seqno } from "./types.ts";
 
 /** Changed in place by a later write, which saves a second look-up of the key. */
@@ -9,14 +10,21 @@ export interface Entry {
   version: Seqno;
 }
 
+/** An entry of a table, with the mark of the last walk for a snapshot that has passed it. */
+export interface LiveEntry extends Entry {
+  mark: number;
+}
+
 export class TableState {
   readonly name: string;
   readonly tableClass: TableClass;
-  readonly entries = new Map<string, Entry>();
+  readonly entries = new Map<string, LiveEntry>();
   /** Seqno of the last transaction that changed this table; 0 before the first. */
   version: Seqno = 0;
   /** Scans under way, which copy what is left of them before the table changes. */
   readonly scans = new Set<EntryScan>();
+  /** Keeps what a snapshot still has to read; undefined while none is taken. */
+  keeper: TableKeeper | undefined;
   /** Set while the index is being built, so that `repair` knows of a build cut short. */
   isIndexBuilding = false;
   #index: OrderedIndex | undefined;
@@ -50,7 +58,7 @@ export class TableState {
   /** Adds a key that is not there. Doing it twice changes nothing. */
   insert(key: string, value: string, version: Seqno): void {
     this.#index?.insert(key);
-    this.entries.set(key, { value, version });
+    this.entries.set(key, { value, version, mark: 0 });
   }
 
   /** Doing it twice changes nothing. */
@@ -92,7 +100,7 @@ export class EntryScan {
   detach(): void {
     const rest: [string, Entry][] = [];
     for (let item = this.next(); item !== undefined; item = this.next()) {
-      rest.push([item[0], { ...item[1] }]);
+      rest.push([item[0], { value: item[1].value, version: item[1].version }]);
     }
     this.#entries = rest.values();
   }

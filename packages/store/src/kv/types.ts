@@ -136,6 +136,38 @@ export interface StoredEntry {
   readonly version: Seqno;
 }
 
+/**
+ * A walk over everything that the store held at one seqno, in pieces, while transactions go on:
+ * what they change is kept until the walk has passed it. Tables are first measured, then read.
+ */
+export interface StoreScan {
+  readonly seqno: Seqno;
+  /** A rollback or a repair has changed the past: give up. */
+  readonly isBroken: boolean;
+  /** In order of names, those that were ever written; complete once `seqno` is filled. */
+  tables(): readonly ScannedTable[];
+  /** To be called in any case: the store keeps nothing more for this scan. */
+  end(): void;
+}
+
+export interface ScannedTable {
+  readonly name: string;
+  /** At the scan's seqno. */
+  readonly version: Seqno;
+  /** Sum over all rows as soon as the table is measured. */
+  readonly sizeBytes: number;
+  /** @returns whether all is measured; call it again otherwise */
+  measure(isTimeUp: () => boolean): boolean;
+  /**
+   * In no promised order. Every table has to be measured before.
+   * @returns whether all is read; call it again otherwise, it goes on with the next row
+   */
+  read(
+    visit: (key: string, value: string, version: Seqno) => void,
+    isTimeUp: () => boolean,
+  ): boolean;
+}
+
 export interface Store {
   /** Seqno of the last applied transaction. */
   readonly seqno: Seqno;
@@ -180,4 +212,9 @@ export interface Store {
   /** Names of the tables that hold or held anything. */
   tableNames(): readonly string[];
   contents(): StoreContents;
+  /**
+   * Begins to keep the present state for a walk over it; one at a time. The last seqno may be
+   * reserved, and filled later: its content belongs to the state.
+   */
+  beginScan(rowSizeBytes: (key: string, value: string) => number): StoreScan;
 }
