@@ -22,7 +22,7 @@ export interface SandboxFacts {
   readonly ledgerDir: string;
   readonly members: readonly SandboxMember[];
   readonly users: readonly SandboxUser[];
-  /** Beside the first node, which runs in the process of the sandbox; absent when there are none. */
+  /** Beside the first one, which runs in the process of the sandbox; absent: there are none. */
   readonly nodes?: readonly {
     readonly url: string;
     readonly pid: number;

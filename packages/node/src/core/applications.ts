@@ -255,14 +255,15 @@ function followCertificates(
   return certificates.node !== node || certificates.service !== service;
 }
 
-/** As the store has them now. */
-function readCertificates({ store, nodeId }: ServiceState, current: CurrentCertificates): void {
+/** As the store has them now. @returns whether one changed */
+function readCertificates({ store, nodeId }: ServiceState, current: CurrentCertificates): boolean {
+  const { service, node } = current;
   const transaction = store.begin("node");
-  const service = governanceTables.serviceInfo.get(transaction);
-  current.service = service?.cert ?? current.service;
+  current.service = governanceTables.serviceInfo.get(transaction)?.cert ?? service;
   const endorsed = governanceTables.nodeEndorsedCertificates.of(transaction);
-  current.node = endorsed.get(nodeId) ?? current.node;
+  current.node = endorsed.get(nodeId) ?? node;
   transaction.discard();
+  return current.service !== service || current.node !== node;
 }
 
 function createAuthenticate({ crypto }: ServiceState): ExecutorApplications["authenticate"] {
@@ -280,10 +281,9 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
   const { crypto, store } = state;
   const certificates = { service: state.serviceCertificate, node: state.nodeCertificate };
   const historical = createHistorical(options, certificates);
-  void installIndexModules(options.data.settings.indexModules ?? [], historical.indexes, {
-    source: createCommittedSource(historical),
-    log: options.log,
-  });
+  const { indexModules = [] } = options.data.settings;
+  const source = createCommittedSource(historical);
+  void installIndexModules(indexModules, historical.indexes, { source, log: options.log });
   const guard = createVmGuard();
   const engine = createSesEngine({ rng: crypto, nowMs: () => Date.now() });
   const opening = createRecoveryOpening(options, () => services);
@@ -342,8 +342,7 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     },
     onRolledBack: () => {
       script.flush();
-      readCertificates(state, certificates);
-      options.onCertificatesChanged();
+      if (readCertificates(state, certificates)) options.onCertificatesChanged();
     },
     stop: () => clearInterval(timer),
   };

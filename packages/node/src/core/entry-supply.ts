@@ -1,7 +1,7 @@
 /**
  * Raw entries of this node's ledger for other nodes: late ones from memory, older ones from the
- * ledger files. The files belong to the host; each entry is encrypted and authenticated, and whoever
- * receives it checks that.
+ * ledger files. The files belong to the host; each entry is encrypted and authenticated, and
+ * whoever receives it checks that.
  */
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";

@@ -1,6 +1,7 @@
 /**
- * What of a backup's requests belongs to the primary: sent there over the channel between the nodes,
- * held while no primary is known, or answered with a redirect, as the interface is configured.
+ * What of a backup's requests belongs to the primary: sent there over the channel between the
+ * nodes, held while no primary is known, or answered with a redirect, as the interface is
+ * configured.
  */
 import { type AppResponse, type Endpoint, rpcErrorResponse, type Session } from "@coco/runtime";
 import { RequestBatchWriter, type RequestView, readResponseBatch } from "../wire.ts";

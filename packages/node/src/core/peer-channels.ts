@@ -1,6 +1,6 @@
 /**
- * Channels between nodes: TLS 1.3 with the node's key on both sides, and of two
- * connections one is enough. A frame is a length of 4 bytes (of what follows, big-endian), a byte for the kind, and
+ * Channels between nodes: TLS 1.3 with the node's key on both sides; of two connections one is
+ * enough. A frame is a length of 4 bytes (of what follows, big-endian), a byte for the kind, and
  * the content. Who may connect is decided by the public key that the handshake has proven.
  */
 import { createHash, type X509Certificate } from "node:crypto";
