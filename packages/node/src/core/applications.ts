@@ -306,11 +306,8 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
   const governance = createGovernanceApplication({
     hash: crypto,
     constitution,
-    rootAtReadVersion: (transaction) => {
-      const { writer } = state;
-      if (writer.lastTxId.seqno !== transaction.readVersion) return undefined;
-      return writer.tree.root();
-    },
+    rootAtReadVersion: ({ readVersion }) =>
+      state.writer.lastTxId.seqno === readVersion ? state.writer.tree.root() : undefined,
     services,
     recovery: services,
   });
