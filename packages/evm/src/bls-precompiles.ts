@@ -129,15 +129,20 @@ function pair(input: Uint8Array): Uint8Array | undefined {
   return output;
 }
 
+// The types of the library name a list of numbers and plain coordinates; what its functions take
+// for the first curve is one number, and what they give is a point.
+type Map1 = (value: bigint) => Point;
+type Map2 = (parts: bigint[]) => TwistPoint;
+
 function map1(input: Uint8Array): Uint8Array | undefined {
   if (!hasSize(input, 64)) return undefined;
-  return write1(G1.Point.fromAffine(G1.mapToCurve([readCoordinate(input, 0)])));
+  return write1((G1.mapToCurve as unknown as Map1)(readCoordinate(input, 0)));
 }
 
 function map2(input: Uint8Array): Uint8Array | undefined {
   if (!hasSize(input, 128)) return undefined;
   const parts = [readCoordinate(input, 0), readCoordinate(input, 64)];
-  return write2(G2.Point.fromAffine(G2.mapToCurve(parts)));
+  return write2((G2.mapToCurve as unknown as Map2)(parts));
 }
 
 function checkSubgroup<P extends Point | TwistPoint>(point: P): P {

@@ -1,7 +1,7 @@
 // Goal: random programs take the same steps here and in another implementation, up to Osaka.
 // EVM_FUZZ_RUNS and EVM_FUZZ_SEED run more of them.
 import { expect, it } from "vitest";
-import { createCase, runHere, runThere } from "./differential.testing.ts";
+import { createCase, findDifference, runHere, runThere } from "./differential.testing.ts";
 
 const runs = Number(process.env["EVM_FUZZ_RUNS"] ?? 20);
 const firstSeed = Number(process.env["EVM_FUZZ_SEED"] ?? 1);
@@ -13,8 +13,8 @@ it.each(["istanbul", "london", "cancun", "osaka"] as const)(
       const given = createCase(seed);
       const here = runHere(given, fork);
       const there = await runThere(given, fork);
-      const at = here.findIndex((line, index) => line !== there[index]);
-      const difference = at < 0 && here.length === there.length ? "" : `seed ${seed}, line ${at}`;
+      const at = findDifference(here, there);
+      const difference = at < 0 ? "" : `seed ${seed}, line ${at}`;
       const around = [
         here.slice(Math.max(0, at - 2), at + 2),
         there.slice(Math.max(0, at - 2), at + 2),

@@ -142,6 +142,22 @@ function appendCall(code: number[], random: Random): void {
 export type Trace = readonly string[];
 
 /**
+ * The first line at which the traces differ, or -1. The other implementation leaves some steps out
+ * that fail for want of stack items, so the last step of a frame may be here alone.
+ */
+export function findDifference(here: Trace, there: Trace): number {
+  let j = 0;
+  for (let i = 0; i < here.length; i++, j++) {
+    if (here[i] === there[j]) continue;
+    const [depth, nextDepth] = [here[i], here[i + 1]].map((line) => Number(line?.split(" ")[0]));
+    const isLastOfFrame = Number.isNaN(nextDepth) || nextDepth! < depth!;
+    if (!isLastOfFrame || here[i + 1] !== there[j]) return i;
+    j--;
+  }
+  return j === there.length ? -1 : here.length;
+}
+
+/**
  * Leaves the last step of every frame out: the end of the code and operations that cannot run are
  * steps in one implementation and not in the other. Their effects are compared all the same.
  */

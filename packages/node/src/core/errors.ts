@@ -73,7 +73,7 @@ export const nodeErrors = defineErrors("node", {
     next: "Use command.type Start or Recover",
   },
   StillRecovering: {
-    number: 7510,
+    number: 7590,
     title: "The service is still being recovered",
     next: "Open it first: its recovery shares and secrets must stay as they are until then",
   },

@@ -226,7 +226,7 @@ export async function untilOpen(node: TestNode, timeoutMs = 20_000): Promise<voi
 export async function fetchReceipt(node: TestNode, txId: string): Promise<TestResponse> {
   for (;;) {
     const answer = await node.get(`/node/receipt?transaction_id=${txId}`);
-    const isPending = answer.body.includes("TransactionPendingOrUnknown");
+    const isPending = answer.status === 404 && answer.body.includes("TransactionPendingOrUnknown");
     if (answer.status !== 202 && !isPending) return answer;
     await new Promise((done) => setTimeout(done, 10));
   }
