@@ -5,6 +5,7 @@ import { appCommands } from "./command-tree-app.ts";
 import { attestCommands } from "./command-tree-attest.ts";
 import { governanceCommands } from "./command-tree-gov.ts";
 import { ledgerCommands } from "./command-tree-ledger.ts";
+import { connectionOptions } from "./connection-options.ts";
 
 export const groupSummaries: Readonly<Record<string, string>> = {
   app: "Create, build, deploy and watch applications.",
@@ -14,13 +15,14 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   "gov recovery-share": "Your share of the key to the ledger, after a disaster.",
   key: "Make keys and certificates.",
   ledger: "Verify, decrypt and read ledger files, offline.",
+  network: "See the nodes of a network.",
   node: "Run a node.",
   receipt: "Get and verify receipts.",
 };
 
 const sandbox: CommandDescription = {
   path: "sandbox",
-  summary: "Open a one-node network on this machine",
+  summary: "Open a network on this machine",
   details:
     "Makes member and user keys, starts a node with virtual (insecure) attestation, opens the " +
     "service and deploys the app. What the last run in the same directory wrote is kept: its " +
@@ -45,6 +47,7 @@ const sandbox: CommandDescription = {
       default: 1,
     },
     { flags: "--users <count>", description: "users of the app", isNumber: true, default: 1 },
+    { flags: "--nodes <count>", description: "nodes of the network", isNumber: true, default: 1 },
     {
       flags: "--constitution <file...>",
       description: "JavaScript files of another constitution, put one after the other",
@@ -58,6 +61,7 @@ const sandbox: CommandDescription = {
   examples: [
     ["coco sandbox", "a network with the logging sample"],
     ["coco sandbox --app ./my-app --members 3 --users 2", "your app, three members"],
+    ["coco sandbox --nodes 3", "three nodes: kill one, and clients of the others go on"],
     ["coco sandbox --port 0 --fresh --json", "for scripts: any port, an empty ledger"],
   ],
   load: () => import("./commands/sandbox.ts"),
@@ -105,6 +109,14 @@ const nodeRecover: CommandDescription = {
     ],
   ],
   load: () => import("./commands/node-recover.ts"),
+};
+
+const networkStatus: CommandDescription = {
+  path: "network status",
+  summary: "Show the nodes: role, lag, attestation",
+  options: connectionOptions,
+  examples: [["coco network status", "the nodes of the sandbox"]],
+  load: () => import("./commands/network-status.ts"),
 };
 
 const doctor: CommandDescription = {
@@ -212,6 +224,7 @@ export const commandTree: readonly CommandDescription[] = [
   sandbox,
   nodeRun,
   nodeRecover,
+  networkStatus,
   doctor,
   keyGenerate,
   ...governanceCommands,

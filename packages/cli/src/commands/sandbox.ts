@@ -10,12 +10,16 @@ import { type CommandContext, toJsonLine, toTable } from "../streams.ts";
 export async function run(context: CommandContext, options: OptionValues): Promise<undefined> {
   const startedMs = performance.now();
   const lifetime = createLifetime(context);
-  context.talk("Starting a sandbox network with one node ...\n");
+  const nodeCount = options["nodes"] as number;
+  context.talk(
+    `Starting a sandbox network with ${nodeCount === 1 ? "one node" : `${nodeCount} nodes`} ...\n`,
+  );
   const sandbox = await startSandbox({
     app: options["app"] as string | undefined,
     port: options["port"] as number,
     memberCount: options["members"] as number,
     userCount: options["users"] as number,
+    nodeCount: options["nodes"] as number,
     constitutionFiles: (options["constitution"] as readonly string[] | undefined) ?? [],
     directory: options["data"] as string,
     isFresh: options["fresh"] === true,
@@ -65,6 +69,7 @@ function printBlock(context: CommandContext, sandbox: Sandbox, seconds: string):
   };
   const rows = [
     ["Node", facts.url],
+    ...(facts.nodes ?? []).map(({ url, pid }) => ["Node", `${url}  (process ${pid})`]),
     ["Service certificate", short(facts.serviceCert)],
     ["App", short(sandbox.appDirectory)],
   ];

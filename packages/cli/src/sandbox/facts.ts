@@ -22,6 +22,12 @@ export interface SandboxFacts {
   readonly ledgerDir: string;
   readonly members: readonly SandboxMember[];
   readonly users: readonly SandboxUser[];
+  /** Beside the first one, which runs in the process of the sandbox; absent: there are none. */
+  readonly nodes?: readonly {
+    readonly url: string;
+    readonly pid: number;
+    readonly ledgerDir: string;
+  }[];
 }
 
 /** In the data directory of the sandbox. */

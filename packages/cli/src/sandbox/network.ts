@@ -26,6 +26,8 @@ export interface Network {
   recover(previousService: string, users: readonly SandboxUser[]): Promise<void>;
   /** What is deployed. */
   bundle(): Promise<AppBundle>;
+  /** Votes in the nodes that wait to be trusted. */
+  trustPendingNodes(): Promise<void>;
   deploy(bundle: AppBundle): Promise<ProposalInfo>;
   close(): Promise<void>;
 }
@@ -62,6 +64,13 @@ export function createNetwork(options: NetworkOptions): Network {
       ];
       await agree(connections, { actions });
       await waitUntilOpen(connections[0]!);
+    },
+    trustPendingNodes: async () => {
+      const path = "/node/network/nodes?status=Pending";
+      const { nodes } = (await connections[0]!.request(path)).json<{
+        nodes: readonly { node_id: string }[];
+      }>();
+      for (const { node_id } of nodes) await agree(connections, { actions: [trust(node_id)] });
     },
     deploy: (bundle) => agree(connections, { actions: [deployAction(bundle)] }),
     close: async () => {
@@ -101,6 +110,12 @@ function openAction(serviceCertificate: string, previousService?: string) {
       next_service_identity: serviceCertificate,
     },
   };
+}
+
+function trust(nodeId: string) {
+  // A minute back, for clients whose clocks are late.
+  const validFrom = new Date(Date.now() - 60_000).toISOString();
+  return { name: "transition_node_to_trusted", args: { node_id: nodeId, valid_from: validFrom } };
 }
 
 /** As many members as are needed decrypt their shares and submit them. */

@@ -8,6 +8,7 @@ import { templateDirectory } from "../app/templates.ts";
 import { cliErrors } from "../errors.ts";
 import { writeFile } from "../files.ts";
 import type { SandboxFacts } from "./facts.ts";
+import { findFreePort, type MoreNodes, startMoreNodes } from "./more-nodes.ts";
 import { createNetwork, type Network } from "./network.ts";
 import { type SandboxNode, startSandboxNode } from "./node-adapter.ts";
 import { checkPort } from "./preflight.ts";
@@ -26,6 +27,7 @@ export interface SandboxOptions {
   readonly port: number;
   readonly memberCount: number;
   readonly userCount: number;
+  readonly nodeCount: number;
   readonly constitutionFiles: readonly string[];
   readonly directory: string;
   readonly isFresh: boolean;
@@ -52,6 +54,7 @@ export interface Sandbox {
 }
 
 const host = "127.0.0.1";
+const pendingCheckMs = 100;
 
 /** Starts the sandbox; when it cannot, nothing keeps running. @throws {CocoError} */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
@@ -72,8 +75,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const previousService = options.isFresh ? undefined : await findPreviousService(options);
   const workspace = await createWorkspace(toWorkspaceOptions(options, previousService));
   await loading;
-  const node = await startSandboxNode({ ...options, workspace, host, previousService });
+  // Other nodes are told where it is, so the system cannot choose late.
+  const isChosen = options.port !== 0 || options.nodeCount <= 1;
+  const port = isChosen ? options.port : await findFreePort(host);
+  const node = await startSandboxNode({ ...options, port, workspace, host, previousService });
   let network: Network | undefined;
+  let more: MoreNodes | undefined;
   try {
     const built = await building;
     const { notes } = built;
@@ -87,16 +94,47 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       if (options.app !== undefined) await network.deploy(bundle);
       else bundle = await network.bundle();
     }
-    const facts = writeFacts(workspace, node);
+    more = await joinMoreNodes(options, workspace, node, network);
+    const facts = writeFacts(workspace, node, more);
     const isRecovered = previousService !== undefined;
     const { deploy } = network;
-    const stop = () => stopAll(network, node);
+    const stop = () => stopAll(network, node, more);
     const { inspectUrl } = node;
     return { facts, workspace, inspectUrl, appDirectory, bundle, notes, isRecovered, deploy, stop };
   } catch (error) {
-    await stopAll(network, node);
+    await stopAll(network, node, more);
     throw error;
   }
+}
+
+/** The members vote for each node that asks. */
+async function joinMoreNodes(
+  { nodeCount }: SandboxOptions,
+  workspace: Workspace,
+  node: SandboxNode,
+  network: Network,
+): Promise<MoreNodes | undefined> {
+  if (nodeCount <= 1) return undefined;
+  const { directory } = workspace;
+  const serviceCertificateFile = join(directory, "service_cert.pem");
+  writeFile(serviceCertificateFile, node.serviceCertificate);
+  const starting = startMoreNodes({
+    directory,
+    host,
+    count: nodeCount - 1,
+    targetAddress: new URL(node.url).host,
+    serviceCertificateFile,
+  });
+  let isStarted = false;
+  const noteEnd = () => {
+    isStarted = true;
+  };
+  starting.then(noteEnd, noteEnd);
+  while (!isStarted) {
+    await network.trustPendingNodes();
+    await new Promise((resolve) => setTimeout(resolve, pendingCheckMs));
+  }
+  return starting;
 }
 
 /** PEM of the service that the last run left, when its members' keys are there too. */
@@ -125,12 +163,21 @@ function toWorkspaceOptions(
   };
 }
 
-async function stopAll(network: Network | undefined, node: SandboxNode): Promise<void> {
+async function stopAll(
+  network: Network | undefined,
+  node: SandboxNode,
+  more: MoreNodes | undefined,
+): Promise<void> {
   await network?.close();
+  await more?.stop();
   await node.stop();
 }
 
-function writeFacts(workspace: Workspace, node: SandboxNode): SandboxFacts {
+function writeFacts(
+  workspace: Workspace,
+  node: SandboxNode,
+  more: MoreNodes | undefined,
+): SandboxFacts {
   const serviceCert = join(workspace.directory, "service_cert.pem");
   writeFile(serviceCert, node.serviceCertificate);
   const facts: SandboxFacts = {
@@ -139,6 +186,7 @@ function writeFacts(workspace: Workspace, node: SandboxNode): SandboxFacts {
     ledgerDir: node.ledgerDirectory,
     members: workspace.members,
     users: workspace.users,
+    ...(more && { nodes: more.peers }),
   };
   writeFile(workspace.factsFile, `${JSON.stringify(facts, undefined, 2)}\n`);
   return facts;

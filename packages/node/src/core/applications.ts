@@ -15,8 +15,6 @@ import {
   type Endpoint,
   readRuntimeOptions,
   refusalToResponse,
-  type ScriptApiPorts,
-  type ScriptEngine,
   tableNames,
 } from "@coco/runtime";
 import {
@@ -257,14 +255,15 @@ function followCertificates(
   return certificates.node !== node || certificates.service !== service;
 }
 
-/** As the store has them now. */
-function readCertificates({ store, nodeId }: ServiceState, current: CurrentCertificates): void {
+/** As the store has them now. @returns whether one changed */
+function readCertificates({ store, nodeId }: ServiceState, current: CurrentCertificates): boolean {
+  const { service, node } = current;
   const transaction = store.begin("node");
-  const service = governanceTables.serviceInfo.get(transaction);
-  current.service = service?.cert ?? current.service;
+  current.service = governanceTables.serviceInfo.get(transaction)?.cert ?? service;
   const endorsed = governanceTables.nodeEndorsedCertificates.of(transaction);
-  current.node = endorsed.get(nodeId) ?? current.node;
+  current.node = endorsed.get(nodeId) ?? node;
   transaction.discard();
+  return current.service !== service || current.node !== node;
 }
 
 function createAuthenticate({ crypto }: ServiceState): ExecutorApplications["authenticate"] {
@@ -277,45 +276,15 @@ function createAuthenticate({ crypto }: ServiceState): ExecutorApplications["aut
   };
 }
 
-function createGovernance(
-  { state, log }: ApplicationsOptions,
-  engine: ScriptEngine,
-  services: CoreNodeServices,
-  api: Omit<ScriptApiPorts, "console">,
-): Application {
-  const { crypto, store, writer } = state;
-  const constitution = createConstitution({
-    engine,
-    guard: createVmGuard(),
-    services,
-    verifier: crypto,
-    repairStore: () => store.repair(),
-    createCommonGlobals: createGovernanceGlobals({
-      ...api,
-      console: (level, line) => log(level, line, { source: "constitution" }),
-    }),
-  });
-  return createGovernanceApplication({
-    hash: crypto,
-    constitution,
-    rootAtReadVersion: (transaction) => {
-      if (writer.lastTxId.seqno !== transaction.readVersion) return undefined;
-      return writer.tree.root();
-    },
-    services,
-    recovery: services,
-  });
-}
-
 export function createApplications(options: ApplicationsOptions): ExecutorApplications {
   const { state, consensus } = options;
   const { crypto, store } = state;
   const certificates = { service: state.serviceCertificate, node: state.nodeCertificate };
   const historical = createHistorical(options, certificates);
-  void installIndexModules(options.data.settings.indexModules ?? [], historical.indexes, {
-    source: createCommittedSource(historical),
-    log: options.log,
-  });
+  const { indexModules = [] } = options.data.settings;
+  const source = createCommittedSource(historical);
+  void installIndexModules(indexModules, historical.indexes, { source, log: options.log });
+  const guard = createVmGuard();
   const engine = createSesEngine({ rng: crypto, nowMs: () => Date.now() });
   const opening = createRecoveryOpening(options, () => services);
   const { recovery } = opening;
@@ -323,7 +292,25 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
   const ports = createNodeApiPorts(options, historical, recovery, certificates);
   const api = { crypto: createAppCrypto(), hash: crypto, nowMs: () => Date.now() };
   const script = createScriptApplication({ engine, api, log: options.log });
-  const governance = createGovernance(options, engine, services, api);
+  const constitution = createConstitution({
+    engine,
+    guard,
+    services,
+    verifier: crypto,
+    repairStore: () => store.repair(),
+    createCommonGlobals: createGovernanceGlobals({
+      ...api,
+      console: (level, line) => options.log(level, line, { source: "constitution" }),
+    }),
+  });
+  const governance = createGovernanceApplication({
+    hash: crypto,
+    constitution,
+    rootAtReadVersion: ({ readVersion }) =>
+      state.writer.lastTxId.seqno === readVersion ? state.writer.tree.root() : undefined,
+    services,
+    recovery: services,
+  });
   const timer = setInterval(() => historical.tick(), tickMs);
   return {
     get isRecovering() {
@@ -352,8 +339,7 @@ export function createApplications(options: ApplicationsOptions): ExecutorApplic
     },
     onRolledBack: () => {
       script.flush();
-      readCertificates(state, certificates);
-      options.onCertificatesChanged();
+      if (readCertificates(state, certificates)) options.onCertificatesChanged();
     },
     stop: () => clearInterval(timer),
   };

@@ -53,7 +53,7 @@ export interface ConsensusDriverOptions {
 }
 
 /** Milliseconds of one tick. */
-const tickMs = 10;
+export const tickMs = 10;
 /** After a long pause messages that wait come first, then the rest of the time. */
 const ticksPerTurnMax = 10;
 

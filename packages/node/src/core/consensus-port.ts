@@ -3,19 +3,26 @@ import { type Engine, evaluateStatus } from "@coco/consensus";
 import type { TxId, TxStatus } from "@coco/runtime";
 import type { Store } from "@coco/store";
 import type { ConsensusDetails, ConsensusPort } from "../api/ports.ts";
+import { tickMs } from "./consensus-driver.ts";
 
-/** Milliseconds of one engine tick. */
-const tickMs = 10;
+const leadershipStates = {
+  primary: "Leader",
+  backup: "Follower",
+  preVoteCandidate: "PreVoteCandidate",
+  candidate: "Candidate",
+  retired: "None",
+} as const;
 
 export class ExecutorConsensus implements ConsensusPort {
   readonly #engine: Engine;
   readonly #store: Store;
-  readonly #address: string;
+  readonly #addressOf: (nodeId: string) => string | undefined;
 
-  constructor(engine: Engine, store: Store, address: string) {
+  /** @param addressOf `host:port` of a node for other nodes */
+  constructor(engine: Engine, store: Store, addressOf: (nodeId: string) => string | undefined) {
     this.#engine = engine;
     this.#store = store;
-    this.#address = address;
+    this.#addressOf = addressOf;
   }
 
   get view(): number {
@@ -52,7 +59,8 @@ export class ExecutorConsensus implements ConsensusPort {
   }
 
   details(): ConsensusDetails {
-    const { role, view, primaryId, configurations, acknowledged } = this.#engine.details();
+    const { role, view, primaryId, configurations, acknowledged, isTicking, retirementPhase } =
+      this.#engine.details();
     return {
       acks: Object.fromEntries(
         [...acknowledged].map(([nodeId, { seqno, ageTicks }]) => [
@@ -62,16 +70,20 @@ export class ExecutorConsensus implements ConsensusPort {
       ),
       configs: configurations.map(({ seqno, nodes }, index) => ({
         idx: seqno,
-        nodes: Object.fromEntries(nodes.map((nodeId) => [nodeId, { address: this.#address }])),
+        nodes: Object.fromEntries(
+          nodes.map((nodeId) => [nodeId, { address: this.#addressOf(nodeId) ?? "" }]),
+        ),
         rid: index,
       })),
       current_view: view,
-      leadership_state:
-        role === "primary" ? "Leader" : role === "candidate" ? "Candidate" : "Follower",
-      membership_state: role === "retired" ? "Retired" : "Active",
+      leadership_state: leadershipStates[role],
+      membership_state: retirementPhase === undefined ? "Active" : "Retired",
       primary_id: primaryId ?? null,
       reconfiguration_type: "OneTransaction",
-      ticking: true,
+      ...(retirementPhase !== undefined && {
+        retirement_phase: retirementPhase.replace(/^./, (letter) => letter.toUpperCase()),
+      }),
+      ticking: isTicking ?? true,
     };
   }
 }

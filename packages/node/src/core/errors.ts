@@ -38,22 +38,22 @@ export const nodeErrors = defineErrors("node", {
     next: "Read the log lines before this one and correct what they name",
   },
   PeerMisbehaved: {
-    number: 7510,
+    number: 7520,
     title: "Another node sent what cannot be",
     next: "Check that all nodes run the same version; the message was dropped",
   },
   PeerRefused: {
-    number: 7511,
+    number: 7521,
     title: "A connection between nodes was refused",
     next: "Only nodes that the service trusts may connect: see GET /node/network/nodes",
   },
   JoinRefused: {
-    number: 7512,
+    number: 7522,
     title: "The service does not let the node join",
     next: "Correct what the message names; members decide by vote which code and nodes may join",
   },
   JoinFailed: {
-    number: 7513,
+    number: 7523,
     title: "The node could not join",
     next: "Check command.join.target_rpc_address and the service certificate",
   },

@@ -76,8 +76,12 @@ export class Executor {
     const snapshotDirectory = createSnapshotDirectory(data);
     this.#snapshots = this.#createSnapshotTaker(snapshotDirectory);
     const { store, engine } = this.#state;
-    const address = data.settings.nodeToNodeInterface.published_address;
-    const consensus = new ExecutorConsensus(engine, store, address);
+    const { membership } = this.#replication;
+    const consensus = new ExecutorConsensus(
+      engine,
+      store,
+      (nodeId) => membership.nodes.get(nodeId)?.nodeAddress,
+    );
     this.#applications = createApplications({
       data,
       state: this.#state,
@@ -117,6 +121,7 @@ export class Executor {
     await this.#pipeline.stop();
     this.#post();
     this.#forwarding.stop();
+    await this.#replication.handOver();
     await this.#replication.stop();
     this.#applications.stop();
     for (const { port } of this.#fronts) port.close();

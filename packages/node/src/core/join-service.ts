@@ -177,8 +177,7 @@ export class JoinService {
     const address = nodeAddress(body.node_info_network);
     for (const [id, info] of nodeInfo.of(transaction).entries()) {
       if (info.status === "Retired" || nodeAddress(info) !== address) continue;
-      const message =
-        `A node with the same node-to-node address ${address} already exists ` + `(${id}).`;
+      const message = `A node with the same node address ${address} already exists (${id}).`;
       return errorAnswer(400, "NodeAlreadyExists", message);
     }
     const problem = this.#appraise(transaction, joiner, body);

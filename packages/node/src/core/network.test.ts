@@ -107,7 +107,7 @@ describe("three nodes", () => {
 });
 
 describe("a lost primary", () => {
-  test("goal: clients go on after the primary was killed, nothing committed is lost", async () => {
+  test("goal: clients go on after the primary was killed; nothing committed is lost", async () => {
     await write(first, 10, "before");
     await network.kill(first);
     const startMs = performance.now();
@@ -117,12 +117,13 @@ describe("a lost primary", () => {
       await write(backup!, 11, "after");
       return true;
     }, "a write without the first primary");
-    console.log(`first committed write ${Math.round(performance.now() - startMs)} ms after`);
+    // Elections begin after 2 s at most; the rest is for machines that are busy.
+    expect(performance.now() - startMs).toBeLessThan(10_000);
     await everywhere(10, "before");
     await everywhere(11, "after");
   });
 
-  test("goal: another node joins the open service by vote, as a new identity", async () => {
+  test("goal: another node joins the open service by vote, with its own identity", async () => {
     const primary = await network.primary();
     const joining = network.join("node3", primary);
     let pending: string | undefined;
@@ -154,6 +155,55 @@ describe("a lost primary", () => {
     expect([removed.status, removed.body]).toEqual([200, "true"]);
     const gone = await primary.client.get(`/node/network/nodes/${first.nodeId}`);
     expect(gone.status).toBe(404);
+  });
+});
+
+describe("joining is refused", () => {
+  const info = (address: string) => ({
+    node_info_network: {
+      node_to_node_interface: { bind_address: address },
+      rpc_interfaces: { primary: { bind_address: "127.0.0.1:1" } },
+    },
+    quote_info: { format: "Insecure_Virtual", quote: "", endorsements: "" },
+    public_encryption_key: network.user.encryption.publicPem,
+  });
+  const join = async (body: unknown, node?: NetworkNode) => {
+    const target = node ?? (await network.primary());
+    const answer = await target.client.post("/node/join", body);
+    return [answer.status, answer.json().error?.code];
+  };
+
+  test("goal: without a fresh challenge, also with evidence of a trusted node", async () => {
+    const primary = await network.primary();
+    expect(await join(info("127.0.0.1:9"))).toEqual([401, "InvalidQuote"]);
+    const { attestations } = (await primary.client.get("/node/attestations")).json();
+    const { format, raw, endorsements } = attestations[0];
+    const { challenge } = (await primary.client.get("/node/join/challenge")).json();
+    const quote_info = { format, quote: raw, endorsements };
+    const copied = { ...info("127.0.0.1:9"), quote_info, challenge };
+    expect(await join(copied)).toEqual([401, "InvalidQuote"]);
+  });
+
+  test("goal: with an address that another node has, without its fields, at a backup", async () => {
+    const primary = await network.primary();
+    const { details } = (await primary.client.get("/node/consensus")).json();
+    const taken = Object.values<{ address: string }>(details.configs.at(-1).nodes)[0]!.address;
+    expect(await join(info(taken))).toEqual([400, "NodeAlreadyExists"]);
+    expect(await join({})).toEqual([400, "InvalidInput"]);
+    const backup = network.nodes.find((node) => node !== primary)!;
+    expect(await join(info("127.0.0.1:9"), backup)).toEqual([308, "NodeCannotHandleRequest"]);
+  });
+});
+
+describe("a planned stop", () => {
+  test("goal: the primary hands over before it ends, and the others go on", async () => {
+    const primary = await network.primary();
+    await network.kill(primary, "SIGTERM");
+    expect(primary.log()).not.toContain('"level":"error"');
+    const next = await network.primary();
+    expect(next).not.toBe(primary);
+    await write(next, 13, "after the stop");
+    await everywhere(13, "after the stop");
   });
 });
 

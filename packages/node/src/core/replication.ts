@@ -10,7 +10,12 @@ import {
   singletonKey,
   type Transaction,
 } from "@coco/store";
-import { ConsensusDriver, type DrivenLedger, type ReceivedEntry } from "./consensus-driver.ts";
+import {
+  ConsensusDriver,
+  type DrivenLedger,
+  type ReceivedEntry,
+  tickMs,
+} from "./consensus-driver.ts";
 import { EntrySupply } from "./entry-supply.ts";
 import { verifyReceived } from "./entry-verification.ts";
 import type { ExecutorData } from "./executor-messages.ts";
@@ -37,6 +42,7 @@ export interface ReplicationOptions {
 
 /** Bytes of a consensus frame before the engine's message: its size. */
 const messageSizeBytes = 2;
+const handOverMs = 500;
 
 export class Replication {
   readonly membership = new Membership();
@@ -105,6 +111,18 @@ export class Replication {
   async stop(): Promise<void> {
     this.driver.stop();
     await this.channels.stop();
+  }
+
+  /** A primary that stops asks another node to take over, and waits a moment for it. */
+  async handOver(): Promise<void> {
+    const { engine } = this.#options.state;
+    if (engine.role !== "primary" || this.peerIds.length === 0) return;
+    engine.nominateSuccessor();
+    this.driver.carryOut();
+    const endMs = performance.now() + handOverMs;
+    while (engine.role === "primary" && performance.now() < endMs) {
+      await new Promise((resolve) => setTimeout(resolve, tickMs));
+    }
   }
 
   /** @throws {CocoError} LedgerNotOurs and of the ledger formats */
