@@ -89,13 +89,13 @@ const waitingCountMax = 20_000;
 const gatheredBytesMax = 1024 * 1024;
 /**
  * A pair of signatures costs about 3.5 ms of processor time. While there is time to spare, one
- * begins as soon as the configured delay and twice the duration of the last one have passed: that
+ * begins as soon as the configured delay and the duration of the last one have passed: that
  * keeps commits fast. When the executor has hardly a pause left, its time is worth more: signatures
  * then take at most about a tenth of it.
  */
-const rest = { durations: 2, durationsWhenBusy: 10, delaysWhenBusy: 5 } as const;
+const rest = { durations: 1, durationsWhenBusy: 10, delaysWhenBusy: 5 } as const;
 /** Share of its time that the executor is busy, above which it counts as busy. */
-const busyShare = 0.7;
+const busyShare = 0.9;
 
 export class LedgerPipeline implements DrivenLedger {
   readonly #options: LedgerPipelineOptions;
